@@ -1,0 +1,3 @@
+"""Pileus: a complete cloud that speaks the OpenStack APIs, in one package."""
+
+__version__ = "0.1.0"

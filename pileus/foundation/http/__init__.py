@@ -1,0 +1,1 @@
+"""HTTP for every service: routing, tokens, microversions, schemas, errors. It knows no service by name."""
