@@ -48,6 +48,10 @@ class Runtime:
         """From now on every seam of this process raises `Crashed`. For tests and simulation."""
         self._dead = True
 
+    @property
+    def alive(self) -> bool:
+        return not self._dead
+
     def check(self) -> None:
         """Raise `Crashed` when this process is dead; every seam calls it before and after its effect."""
         if self._dead:

@@ -17,9 +17,9 @@ Handler = Callable[["Request"], Awaitable["Response"]]
 class Route:
     """One operation.
 
-    `policy` None means that no token is needed, "" that any valid token will do. With `late` the handler itself calls `request.authorize(target)` once
-    it knows what is asked for (the application refuses to send a success without); otherwise the door asks policy with
-    the caller's own project as the target. `op` is the row of the API reference.
+    `policy` None means that no token is needed, "" that any valid token will do. With `late` the handler itself calls
+    `request.authorize(target)` once it knows what is asked for (the application refuses to send a success without);
+    otherwise the door asks policy with the caller's own project as the target. `op` is the row of the API reference.
     """
 
     method: str

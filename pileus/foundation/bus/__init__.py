@@ -1,0 +1,10 @@
+"""Messages between the parts of one service: `call` waits for an answer, `cast` does not, `publish` reaches all.
+
+A message is only a nudge: it may be lost, doubled or late, and nothing is lost with it, because whoever is nudged reads
+the database first.
+"""
+
+from pileus.foundation.bus.bus import Bus, BusTimeout, Delivery, Handler, Record
+from pileus.foundation.bus.broker import Broker, Fate
+
+__all__ = ["Broker", "Bus", "BusTimeout", "Delivery", "Fate", "Handler", "Record"]

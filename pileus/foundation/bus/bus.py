@@ -1,0 +1,248 @@
+"""Calls, casts and announcements over a transport: encoding, correlation, deadlines, errors, trace."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from pileus.foundation import errors
+from pileus.foundation.bus.broker import Deliver, Transport
+from pileus.foundation.runtime import Crashed, Runtime
+from pileus.foundation.trace import Event, Trace
+
+log = logging.getLogger("pileus.bus")
+
+
+class BusTimeout(errors.Unavailable):
+    code = "bus.timeout"
+    message = "{topic} did not answer {method} within {seconds} s."
+
+
+class NoMethod(errors.NotSupported):
+    code, message = "bus.no-method", "{topic} knows no method {method}."
+
+
+class Envelope(msgspec.Struct, omit_defaults=True):
+    """One message. Unknown fields are ignored, so that releases can differ."""
+
+    id: str
+    method: str
+    args: dict[str, Any]
+    v: int = 1
+    reply_to: str = ""
+    request_id: str = ""
+    sent: int = 0  # the sender's clock, UTC microseconds; shown, never compared
+    source: str = ""
+
+
+class Reply(msgspec.Struct, omit_defaults=True):
+    id: str
+    v: int = 1
+    result: Any = None
+    error: dict[str, Any] | None = None
+    taken: int = 0  # when the handler began, its clock
+    process: str = ""
+    events: list[Event] = []
+
+
+@dataclass(slots=True)
+class Delivery:
+    """A message as its handler gets it. Events added to `trace` ride back with the answer to a call."""
+
+    topic: str
+    method: str
+    args: dict[str, Any]
+    request_id: str
+    id: str
+    source: str
+    sent: int
+    taken: int
+    trace: Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the bus itself saw of one message: evidence that does not come from any trace."""
+
+    id: str
+    kind: str  # call, cast, taken, answered
+    topic: str
+    method: str
+    at: int
+    request_id: str
+
+
+Handler = Callable[[Delivery], Awaitable[Any]]
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
+_decode_reply = msgspec.msgpack.Decoder(Reply).decode
+
+RECORDS = 4096
+
+
+class Bus:
+    """One process' door to the bus."""
+
+    def __init__(self, transport: Transport, runtime: Runtime):
+        self._transport = transport
+        self._runtime = runtime
+        self._address = f"reply.{runtime.hex_id()}"
+        self._waiting: dict[str, asyncio.Future[Reply]] = {}
+        self._delivers: list[Deliver] = []
+        self._number = 0
+        self.records: deque[Record] = deque(maxlen=RECORDS)
+        self._consume(self._address, self._answered)
+
+    # -- asking -------------------------------------------------------------------------------------------
+    async def call(
+        self,
+        topic: str,
+        method: str,
+        args: Mapping[str, Any],
+        *,
+        timeout_s: float = 30.0,
+        request_id: str = "",
+        source: str = "",
+        record: Trace | None = None,
+        steps: tuple[int, int, int] = (0, 0, 0),
+    ) -> Any:
+        """Ask one of those who serve `topic`, and return its answer.
+
+        With `record`, sending, taking and answering become events numbered `steps` (0: none).
+        Raises: what the handler raised, as its kind; BusTimeout.
+        """
+        self._runtime.check()
+        envelope = self._envelope(method, args, request_id, source, self._address)
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._waiting[envelope.id] = future
+        self._note(envelope, "call", topic)
+        self._transport.send(topic, _encode(envelope))
+        try:
+            async with self._runtime.timeout(timeout_s):
+                reply = await future
+        except TimeoutError as late:
+            raise BusTimeout(topic=topic, method=method, seconds=timeout_s) from late
+        finally:
+            self._waiting.pop(envelope.id, None)
+        self._runtime.check()
+        if record is not None:
+            self._trace(record, envelope, reply, topic, steps)
+        if reply.error is not None:
+            raise errors.from_wire(reply.error)
+        return reply.result
+
+    def cast(
+        self, topic: str, method: str, args: Mapping[str, Any], *, request_id: str = "", source: str = ""
+    ) -> Envelope:
+        """Nudge one of those who serve `topic`. Nobody may rely on its arrival."""
+        self._runtime.check()
+        envelope = self._envelope(method, args, request_id, source, "")
+        self._note(envelope, "cast", topic)
+        self._transport.send(topic, _encode(envelope))
+        return envelope
+
+    def publish(self, channel: str, event: str, args: Mapping[str, Any]) -> None:
+        """Tell everybody who subscribed to `channel`."""
+        self._runtime.check()
+        self._transport.publish(channel, _encode(self._envelope(event, args, "", "", "")))
+
+    # -- answering ----------------------------------------------------------------------------------------
+    def serve(self, topic: str, methods: Mapping[str, Handler]) -> None:
+        """Take messages of `topic`; each runs in a task of its own. Handlers may be called twice for one message."""
+        table = dict(methods)
+
+        def deliver(raw: bytes) -> None:
+            if self._runtime.alive:
+                self._runtime.spawn(self._handle(topic, table, _decode_envelope(raw)), f"bus {topic}")
+
+        self._consume(topic, deliver)
+
+    def subscribe(self, channel: str, listen: Callable[[str, dict[str, Any]], None]) -> None:
+        """Call `listen(event, args)` for everything published on `channel`; it must not block."""
+
+        def deliver(raw: bytes) -> None:
+            if self._runtime.alive:
+                envelope = _decode_envelope(raw)
+                listen(envelope.method, envelope.args)
+
+        self._delivers.append(deliver)
+        self._transport.subscribe(channel, deliver)
+
+    def close(self) -> None:
+        """Take no more messages."""
+        for deliver in self._delivers:
+            self._transport.drop(deliver)
+        self._delivers.clear()
+
+    def _consume(self, topic: str, deliver: Deliver) -> None:
+        self._delivers.append(deliver)
+        self._transport.consume(topic, deliver)
+
+    async def _handle(self, topic: str, methods: Mapping[str, Handler], envelope: Envelope) -> None:
+        delivery = Delivery(
+            topic, envelope.method, envelope.args, envelope.request_id, envelope.id, envelope.source, envelope.sent,
+            self._runtime.now(), Trace(),
+        )  # fmt: skip
+        self._note(envelope, "taken", topic)
+        result, error = None, None
+        try:
+            handler = methods.get(envelope.method)
+            if handler is None:
+                raise NoMethod(topic=topic, method=envelope.method)
+            result = await handler(delivery)
+        except Crashed:
+            return
+        except Exception as failure:
+            if not isinstance(failure, errors.Error):
+                log.exception("%s.%s failed", topic, envelope.method)
+            elif not envelope.reply_to:
+                log.warning("%s.%s: %s", topic, envelope.method, failure)
+            error = errors.to_wire(failure)
+        if envelope.reply_to and self._runtime.alive:
+            self._note(envelope, "answered", topic)
+            reply = Reply(
+                envelope.id, 1, result, error, delivery.taken, self._runtime.name, delivery.trace.events
+            )
+            self._transport.send(envelope.reply_to, _encode(reply))
+
+    def _answered(self, raw: bytes) -> None:
+        reply = _decode_reply(raw)
+        future = self._waiting.get(reply.id)
+        if future is not None and not future.done():
+            future.set_result(reply)
+
+    # -- small things -------------------------------------------------------------------------------------
+    def _envelope(
+        self, method: str, args: Mapping[str, Any], request_id: str, source: str, reply_to: str
+    ) -> Envelope:
+        self._number += 1
+        return Envelope(
+            f"{self._address[6:]}.{self._number}", method, dict(args), 1, reply_to, request_id, self._runtime.now(),
+            source,
+        )  # fmt: skip
+
+    def _note(self, envelope: Envelope, kind: str, topic: str) -> None:
+        self.records.append(
+            Record(envelope.id, kind, topic, envelope.method, self._runtime.now(), envelope.request_id)
+        )
+
+    def _trace(
+        self, record: Trace, envelope: Envelope, reply: Reply, topic: str, steps: tuple[int, int, int]
+    ) -> None:
+        out, take, back = steps
+        callee = topic.split(".")[0]
+        now = self._runtime.now()
+        data: dict[str, object] = {"method": envelope.method, "message": envelope.id}
+        if out:
+            record.add(Event(out, envelope.source, "bus", envelope.sent, now - envelope.sent, data=data,
+                             process=self._runtime.name))  # fmt: skip
+        if take:
+            record.add(Event(take, "bus", callee, reply.taken, 0, data=data, process=reply.process))
+        record.extend(reply.events)
+        if back:
+            record.add(Event(back, "bus", envelope.source, now, 0, data=data, process=self._runtime.name))

@@ -1,0 +1,162 @@
+"""What a flow is, and what its journal says of it. Values only."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from pileus.foundation.errors import Conflict, Error
+from pileus.foundation.runtime import Runtime
+from pileus.foundation.trace import Trace
+
+S = TypeVar("S")
+
+RUNNING, UNDOING, DONE, FAILED, STUCK = "running", "undoing", "done", "failed", "stuck"
+OPEN = (RUNNING, UNDOING)  # somebody must be at work on it
+ENDED = (DONE, FAILED)
+
+
+class StaleEpoch(Conflict):
+    """Somebody else has adopted this flow: stop at once, undo nothing."""
+
+    code, message = "flow.stale-epoch", "Flow {flow_id} goes on elsewhere; epoch {epoch} is over."
+
+
+class Cancelled(Conflict):
+    code, message = "flow.cancelled", "The work was cancelled because {reason}."
+
+
+class DeadlineExceeded(Error):
+    status, code = 504, "flow.deadline"
+    message = "Step {step} did not finish within {seconds} s."
+
+
+class NewFlow(msgspec.Struct, omit_defaults=True):
+    """A flow that is to begin. Inserting the same id twice makes one flow."""
+
+    id: str
+    name: str
+    version: int
+    subject: str  # the id of what it is about: a server, a volume
+    params: dict[str, Any]
+    home: str = ""  # the host that alone may run it; "" for any conductor
+    request_id: str = ""
+    secret: bytes | None = None  # sealed; erased when the flow ends
+    deadline_s: float = 3600.0
+    events: list[Any] = []  # what had happened before the flow began, for the trace
+
+
+class StepRecord(msgspec.Struct, omit_defaults=True):
+    attempt: int
+    position: int
+    name: str
+    state: str  # began, done, undone
+    output: Any = None
+    events: bytes = b""
+    started_at: int = 0
+    ended_at: int = 0
+
+
+class FlowRecord(msgspec.Struct, omit_defaults=True):
+    """A flow as its journal has it."""
+
+    id: str
+    name: str
+    version: int
+    subject: str
+    params: dict[str, Any]
+    state: str
+    home: str
+    epoch: int
+    attempt: int
+    owner: str = ""
+    beat: int = 0
+    is_cancelled: bool = False
+    error: dict[str, Any] | None = None
+    request_id: str = ""
+    secret: bytes | None = None
+    boot_id: str = ""
+    deadline_s: float = 3600.0
+    created_at: int = 0
+    updated_at: int = 0
+    events: bytes = b""
+    steps: list[StepRecord] = []
+
+
+class Entry(msgspec.Struct, omit_defaults=True):
+    """One journal write: everything that must become true together. Names the epoch it is made under."""
+
+    flow_id: str
+    epoch: int
+    attempt: int
+    state: str = ""  # "" leaves it
+    began: tuple[int, str] | None = None  # position, name
+    done: tuple[int, Any, bytes] | None = None  # position, output, events
+    undone: int | None = None
+    error: dict[str, Any] | None = None
+
+
+class Ended(msgspec.Struct, omit_defaults=True):
+    """How a flow ended."""
+
+    flow_id: str
+    state: str
+    error: dict[str, Any] | None = None
+
+
+class StepContext(Generic[S]):
+    """What a step sees: the wing's own objects, the outputs so far, the trace. Nothing else."""
+
+    __slots__ = ("attempt", "cancelled", "flow", "is_repeat", "outputs", "runtime", "services", "trace")
+
+    def __init__(self, flow: FlowRecord, services: S, runtime: Runtime):
+        self.flow = flow
+        self.services = services
+        self.runtime = runtime
+        self.attempt = flow.attempt
+        self.outputs: dict[str, Any] = {}
+        self.trace = Trace()
+        self.cancelled = asyncio.Event()
+        self.is_repeat = False  # whether this step may have run before: after a crash, or a retry
+
+    @property
+    def subject(self) -> str:
+        return self.flow.subject
+
+    @property
+    def request_id(self) -> str:
+        return self.flow.request_id
+
+
+Do = Callable[[StepContext[Any], Any], Awaitable[Any]]
+OnFailure = Callable[[StepContext[Any], Any, Error], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One repeatable piece of work and what takes it back; `undo` accepts that there is nothing to take back."""
+
+    name: str
+    do: Do
+    undo: Do | None = None
+    timeout_s: float = 600.0
+    retry_after_s: tuple[float, ...] = (0.1, 0.5, 2.0)  # pauses before each new try after `Unavailable`
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Long work, read as a table of steps.
+
+    `again(error, attempt)` tells whether, after everything was undone, another attempt begins (they count from 1).
+    `on_failure` is told the error after the last undo; it may be called twice.
+    """
+
+    name: str
+    version: int
+    params: type[Any]  # a msgspec.Struct
+    steps: tuple[Step, ...]
+    on_failure: OnFailure
+    again: Callable[[Error, int], bool] = field(default=lambda error, attempt: False)
+    undo_retry_after_s: tuple[float, ...] = (0.2, 1.0, 5.0, 15.0)

@@ -1,0 +1,270 @@
+"""Runs flows: forward step by step, on failure back again; adopts what others left behind."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from pileus.foundation import errors, trace
+from pileus.foundation.flow.journal import Journal
+from pileus.foundation.flow.model import (
+    DONE, FAILED, RUNNING, STUCK, UNDOING, Cancelled, DeadlineExceeded, Entry, Flow, FlowRecord, NewFlow, StaleEpoch,
+    Step, StepContext,
+)  # fmt: skip
+from pileus.foundation.runtime import Crashed, Runtime
+from pileus.foundation.trace import Trace
+
+log = logging.getLogger("pileus.flow")
+
+
+class Runner:
+    """Runs the flows of one home on one process.
+
+    `lease_s` is how long, by this process' own clock, a flow of somebody else must have been still before it is
+    adopted. Nothing is adopted whose (name, version) this process does not know.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        flows: Iterable[Flow],
+        services: Any,
+        runtime: Runtime,
+        *,
+        home: str = "",
+        lease_s: float = 15.0,
+    ):
+        self._journal = journal
+        self._flows = {(flow.name, flow.version): flow for flow in flows}
+        self._services = services
+        self._runtime = runtime
+        self._home = home
+        self._lease_s = lease_s
+        self.owner = f"{runtime.name}/{runtime.hex_id()[:8]}"
+        self._running: dict[str, tuple[FlowRecord, StepContext[Any]]] = {}
+        self._seen: dict[str, tuple[int, int, float]] = {}  # flow -> epoch, beat, since (own monotonic clock)
+
+    # -- beginning ----------------------------------------------------------------------------------------
+    async def start(self, new: NewFlow) -> None:
+        """Begin a flow, or do nothing when it is known already (its message came twice)."""
+        if new.id in self._running:
+            return
+        record = await self._journal.start(new, self.owner)
+        if record.owner == self.owner and record.state in (RUNNING, UNDOING):
+            self.run(record)
+
+    def run(self, record: FlowRecord) -> None:
+        """Go on with a flow that this process owns."""
+        flow = self._flows.get((record.name, record.version))
+        if flow is None or record.id in self._running:
+            return
+        context = StepContext(record, self._services, self._runtime)
+        if record.is_cancelled:
+            context.cancelled.set()
+        self._running[record.id] = (record, context)
+        self._runtime.spawn(self._guarded(flow, record, context), f"flow {record.name} {record.subject}")
+
+    def cancel(self, flow_id: str) -> None:
+        """Wake a step of this process that waits: its flow is to be cancelled."""
+        if flow_id in self._running:
+            self._running[flow_id][1].cancelled.set()
+
+    def is_running(self, flow_id: str) -> bool:
+        return flow_id in self._running
+
+    # -- adopting -----------------------------------------------------------------------------------------
+    async def recover(self) -> int:
+        """Adopt every open flow of this home at once. Only for a home that has no other runner."""
+        adopted = 0
+        for head in await self._journal.open_flows(self._home):
+            adopted += await self._adopt(head)
+        return adopted
+
+    async def adopt_abandoned(self) -> int:
+        """One pass: adopt the flows that have not moved for a lease. Call it more often than once a lease."""
+        now = self._runtime.monotonic()
+        adopted, seen = 0, {}
+        for head in await self._journal.open_flows(self._home):
+            if head.id in self._running:
+                continue
+            known = self._seen.get(head.id)
+            if known is None or known[:2] != (head.epoch, head.beat):
+                seen[head.id] = (head.epoch, head.beat, now)
+            elif now - known[2] < self._lease_s:
+                seen[head.id] = known
+            else:
+                adopted += await self._adopt(head)
+        self._seen = seen
+        return adopted
+
+    async def keep(self) -> None:
+        """Renew leases and adopt what is abandoned, for ever."""
+        while True:
+            await self._runtime.sleep(self._lease_s / 3)
+            try:
+                await self._journal.beat([(record.id, record.epoch) for record, _ in self._running.values()])
+                await self.adopt_abandoned()
+            except errors.Error as error:
+                log.warning("leases of %s: %s", self.owner, error)
+
+    async def _adopt(self, head: FlowRecord) -> int:
+        if head.id in self._running or (head.name, head.version) not in self._flows:
+            return 0
+        record = await self._journal.claim(head.id, head.epoch, self.owner)
+        if record is None:
+            return 0
+        log.info("adopted flow %s %s of %s at epoch %s", record.name, record.id, record.subject, record.epoch)
+        self.run(record)
+        return 1
+
+    # -- running ------------------------------------------------------------------------------------------
+    async def _guarded(self, flow: Flow, record: FlowRecord, context: StepContext[Any]) -> None:
+        try:
+            await self._run(flow, record, context)
+        except StaleEpoch as stale:
+            log.warning("%s", stale)
+        except errors.Unavailable as error:  # the journal does not answer: the lease ends, somebody adopts
+            log.warning("flow %s %s is left to be adopted: %s", record.name, record.id, error)
+        finally:
+            self._running.pop(record.id, None)
+
+    async def _run(self, flow: Flow, record: FlowRecord, context: StepContext[Any]) -> None:
+        params = msgspec.convert(record.params, flow.params)
+        failure = errors.from_wire(record.error) if record.state == UNDOING and record.error else None
+        while True:
+            work = _Attempt(flow, record, context, params, self._journal, self._runtime)
+            if failure is None:
+                failure = await work.forward()
+            if failure is None:
+                return
+            if not await work.back(failure):
+                return
+            record.attempt += 1
+            record.state, record.error = RUNNING, None
+            context.attempt = record.attempt
+            failure = None
+
+
+class _Attempt:
+    """One attempt at a flow: forward through its steps, and back when one fails."""
+
+    def __init__(
+        self,
+        flow: Flow,
+        record: FlowRecord,
+        context: StepContext[Any],
+        params: Any,
+        journal: Journal,
+        runtime: Runtime,
+    ):
+        self._flow = flow
+        self._record = record
+        self._context = context
+        self._params = params
+        self._journal = journal
+        self._runtime = runtime
+        own = [step for step in record.steps if step.attempt == record.attempt]
+        self._began = {step.position for step in own}
+        self._done = {step.position for step in own if step.state == "done"}
+        self._undone = {step.position for step in own if step.state == "undone"}
+        self._last: tuple[int, Any, bytes] | None = None  # what happened in the step that failed
+        context.outputs = {step.name: step.output for step in own if step.state == "done"}
+
+    def _entry(self, **parts: Any) -> Entry:
+        return Entry(self._record.id, self._record.epoch, self._record.attempt, **parts)
+
+    async def _write(self, **parts: Any) -> None:
+        if await self._journal.write(self._entry(**parts)):
+            self._context.cancelled.set()
+
+    # -- forward ------------------------------------------------------------------------------------------
+    async def forward(self) -> errors.Error | None:
+        """Do every step not done yet. Returns None when all is done, else why it cannot go on."""
+        pending: tuple[int, Any, bytes] | None = None
+        for position, step in enumerate(self._flow.steps):
+            if position in self._done:
+                continue
+            self._context.is_repeat = position in self._began
+            await self._write(began=(position, step.name), done=pending)
+            self._began.add(position)
+            if self._context.cancelled.is_set():
+                return Cancelled(reason="it was asked to stop")
+            self._context.trace = Trace()
+            output = await self._try(step)
+            if isinstance(output, errors.Error):
+                self._last = (position, None, trace.encode(self._context.trace.events))
+                return output
+            self._context.outputs[step.name] = output
+            pending = (position, output, trace.encode(self._context.trace.events))
+        await self._write(state=DONE, done=pending)
+        return None
+
+    async def _try(self, step: Step) -> Any:
+        """The step's output, or the error it failed with."""
+        pauses = iter(step.retry_after_s)
+        while True:
+            try:
+                async with self._runtime.timeout(step.timeout_s):
+                    return await step.do(self._context, self._params)
+            except StaleEpoch:
+                raise
+            except errors.Unavailable as error:
+                pause = next(pauses, None)
+                if pause is None or self._context.cancelled.is_set():
+                    return error
+                log.info("flow %s step %s: %s; again in %s s", self._flow.name, step.name, error, pause)
+                await self._runtime.sleep(pause)
+                self._context.is_repeat = True
+            except errors.Error as error:
+                return error
+            except TimeoutError:
+                return DeadlineExceeded(step=step.name, seconds=step.timeout_s)
+            except Exception as failure:
+                log.exception("flow %s step %s failed", self._flow.name, step.name)
+                return errors.from_wire(errors.to_wire(failure))
+
+    # -- back ---------------------------------------------------------------------------------------------
+    async def back(self, failure: errors.Error) -> bool:
+        """Undo every step that began, the last first. Returns whether a further attempt is to follow."""
+        await self._write(state=UNDOING, error=errors.to_wire(failure), done=self._last)
+        # After a power cut the journal may lack its newest lines: then every step may have begun.
+        rebooted = self._record.boot_id != self._runtime.boot_id
+        for position in reversed(range(len(self._flow.steps))):
+            step = self._flow.steps[position]
+            if step.undo is None or position in self._undone or not (rebooted or position in self._began):
+                continue
+            if not await self._undo(step):
+                return False
+            await self._write(undone=position)
+        if not self._context.cancelled.is_set() and self._flow.again(failure, self._record.attempt):
+            self._record.steps = []
+            await self._journal.write(
+                Entry(self._record.id, self._record.epoch, self._record.attempt + 1, state=RUNNING)
+            )
+            return True
+        await self._flow.on_failure(self._context, self._params, failure)
+        await self._write(state=FAILED, error=errors.to_wire(failure))
+        return False
+
+    async def _undo(self, step: Step) -> bool:
+        """Take a step back; after the last try the flow is parked as stuck, for an operator to see."""
+        assert step.undo is not None
+        for pause in (*self._flow.undo_retry_after_s, None):
+            try:
+                async with self._runtime.timeout(step.timeout_s):
+                    await step.undo(self._context, self._params)
+                return True
+            except (Crashed, StaleEpoch, asyncio.CancelledError):
+                raise
+            except Exception as failure:
+                log.warning("flow %s: undo of %s failed: %r", self._flow.name, step.name, failure)
+                if pause is None:
+                    error = errors.to_wire(failure)
+                    error["text"] = f"Undo of step {step.name} failed: {error['text']}"
+                    await self._flow.on_failure(self._context, self._params, errors.from_wire(error))
+                    await self._write(state=STUCK, error=error)
+                    return False
+            await self._runtime.sleep(pause)
+        return False
