@@ -12,6 +12,7 @@ from pileus.foundation.runtime import Runtime
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
+_unpack_steps = msgspec.msgpack.Decoder(list[StepRecord]).decode
 
 
 class Journal(Protocol):
@@ -34,7 +35,7 @@ class Journal(Protocol):
         ...
 
     async def open_flows(self, home: str) -> list[FlowRecord]:
-        """The flows of `home` that have not ended, without their steps."""
+        """The flows of `home` that have not ended."""
         ...
 
 
@@ -46,14 +47,10 @@ def flow_tables(service: str) -> tuple[str, ...]:
             params BLOB NOT NULL, state TEXT NOT NULL, home TEXT NOT NULL, epoch INTEGER NOT NULL,
             attempt INTEGER NOT NULL, owner TEXT NOT NULL, beat BIGINT NOT NULL, is_cancelled INTEGER NOT NULL,
             error TEXT, request_id TEXT NOT NULL, secret BLOB, boot_id TEXT NOT NULL, deadline_ms BIGINT NOT NULL,
-            events BLOB NOT NULL, created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL)""",
+            events BLOB NOT NULL, steps BLOB NOT NULL, created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL)""",
         f"CREATE INDEX {service}_flows_open ON {service}_flows (home, created_at) "
         "WHERE state IN ('running', 'undoing', 'stuck')",
         f"CREATE INDEX {service}_flows_subject ON {service}_flows (subject, created_at)",
-        f"""CREATE TABLE {service}_flow_steps (
-            flow_id TEXT NOT NULL, attempt INTEGER NOT NULL, position INTEGER NOT NULL, name TEXT NOT NULL,
-            state TEXT NOT NULL, output BLOB, events BLOB, started_at BIGINT NOT NULL, ended_at BIGINT NOT NULL,
-            PRIMARY KEY (flow_id, attempt, position))""",
     )
 
 
@@ -75,7 +72,7 @@ class SqlJournal:
             self._sql.insert,
             id=new.id, name=new.name, version=new.version, subject=new.subject, params=_pack(new.params),
             home=new.home, owner=owner, request_id=new.request_id, secret=new.secret, boot_id=self._runtime.boot_id,
-            deadline_ms=int(new.deadline_s * 1000), events=trace.encode(new.events), now=now,
+            deadline_ms=int(new.deadline_s * 1000), events=trace.encode(new.events), steps=_pack([]), now=now,
         )  # fmt: skip
 
     async def cancel(self, tx: Transaction, flow_id: str) -> None:
@@ -88,29 +85,27 @@ class SqlJournal:
             if row is None:
                 await self.insert(tx, new, owner)
                 row = await tx.one(self._sql.get, id=new.id)
-            return row, await tx.all(self._sql.steps, id=new.id)
+            return row
 
-        row, steps = await self._database.transact(work)
-        return _record(row, steps)
+        return _record(await self._database.transact(work))
 
     async def get(self, flow_id: str) -> FlowRecord | None:
         row = await self._database.one(self._sql.get, id=flow_id)
-        return None if row is None else _record(row, await self._database.all(self._sql.steps, id=flow_id))
+        return None if row is None else _record(row)
 
     async def of_subject(self, subject: str) -> list[FlowRecord]:
         """All flows about one thing, oldest first, with their steps."""
-        rows = await self._database.all(self._sql.of_subject, subject=subject)
-        return [_record(row, await self._database.all(self._sql.steps, id=row["id"])) for row in rows]
+        return [_record(row) for row in await self._database.all(self._sql.of_subject, subject=subject)]
 
     async def claim(self, flow_id: str, epoch: int, owner: str) -> FlowRecord | None:
         async def work(tx: Transaction) -> Any:
             claimed = await tx.run(self._sql.claim, id=flow_id, epoch=epoch, owner=owner, now=self._runtime.now())
             if not claimed:
                 return None
-            return await tx.one(self._sql.get, id=flow_id), await tx.all(self._sql.steps, id=flow_id)
+            return await tx.one(self._sql.get, id=flow_id)
 
-        found = await self._database.transact(work)
-        return None if found is None else _record(*found)
+        row = await self._database.transact(work)
+        return None if row is None else _record(row)
 
     async def write(self, entry: Entry) -> bool:
         async def work(tx: Transaction) -> bool:
@@ -123,22 +118,14 @@ class SqlJournal:
 
     async def write_in(self, tx: Transaction, entry: Entry) -> bool:
         """`write` inside the caller's transaction; the caller announces an end itself."""
-        now = self._runtime.now()
         row = await tx.one(
             self._sql.advance,
-            id=entry.flow_id, epoch=entry.epoch, attempt=entry.attempt, state=entry.state, now=now,
+            id=entry.flow_id, epoch=entry.epoch, attempt=entry.attempt, state=entry.state,
+            steps=_pack(entry.steps), now=self._runtime.now(),
             error=msgspec.json.encode(entry.error).decode() if entry.error is not None else None,
         )  # fmt: skip
         if row is None:
             raise StaleEpoch(flow_id=entry.flow_id, epoch=entry.epoch)
-        key = {"flow_id": entry.flow_id, "attempt": entry.attempt}
-        if entry.done is not None:
-            position, output, events = entry.done
-            await tx.run(self._sql.done, **key, position=position, output=_pack(output), events=events, now=now)
-        if entry.began is not None:
-            await tx.run(self._sql.began, **key, position=entry.began[0], name=entry.began[1], now=now)
-        if entry.undone is not None:
-            await tx.run(self._sql.undone, **key, position=entry.undone, now=now)
         return bool(row["is_cancelled"])
 
     async def beat(self, flows: Sequence[tuple[str, int]]) -> None:
@@ -150,11 +137,11 @@ class SqlJournal:
             await self._database.transact(work)
 
     async def open_flows(self, home: str) -> list[FlowRecord]:
-        return [_record(row, ()) for row in await self._database.all(self._sql.open, home=home)]
+        return [_record(row) for row in await self._database.all(self._sql.open, home=home)]
 
     async def all_open(self) -> list[FlowRecord]:
         """Every flow that has not ended, of every home, the stuck ones too."""
-        return [_record(row, ()) for row in await self._database.all(self._sql.all_open)]
+        return [_record(row) for row in await self._database.all(self._sql.all_open)]
 
     async def set_state(self, flow_id: str, state: str, found: str) -> bool:
         """For operators: put a stuck flow back to work, or give it up."""
@@ -166,21 +153,19 @@ class SqlJournal:
 
     async def forget(self, tx: Transaction, subject: str) -> None:
         """Remove what ended about a thing that is gone."""
-        await tx.run(self._sql.forget_steps, subject=subject)
         await tx.run(self._sql.forget, subject=subject)
 
 
 class _Statements:
     def __init__(self, service: str):
-        flows, steps = f"{service}_flows", f"{service}_flow_steps"
+        flows = f"{service}_flows"
         self.insert = sql(
             f"INSERT INTO {flows} (id, name, version, subject, params, state, home, epoch, attempt, owner, beat, "
-            "is_cancelled, error, request_id, secret, boot_id, deadline_ms, events, created_at, updated_at) "
+            "is_cancelled, error, request_id, secret, boot_id, deadline_ms, events, steps, created_at, updated_at) "
             "VALUES (:id, :name, :version, :subject, :params, 'running', :home, 1, 1, :owner, 0, "
-            "0, NULL, :request_id, :secret, :boot_id, :deadline_ms, :events, :now, :now)"
+            "0, NULL, :request_id, :secret, :boot_id, :deadline_ms, :events, :steps, :now, :now)"
         )
         self.get = sql(f"SELECT * FROM {flows} WHERE id = :id")
-        self.steps = sql(f"SELECT * FROM {steps} WHERE flow_id = :id ORDER BY attempt, position")
         self.of_subject = sql(f"SELECT * FROM {flows} WHERE subject = :subject ORDER BY created_at, id")
         self.cancel = sql(
             f"UPDATE {flows} SET is_cancelled = 1, updated_at = :now WHERE id = :id AND state IN ('running', 'stuck')"
@@ -190,22 +175,12 @@ class _Statements:
             "WHERE id = :id AND epoch = :epoch AND state IN ('running', 'undoing')"
         )
         self.advance = sql(
-            f"UPDATE {flows} SET beat = beat + 1, updated_at = :now, attempt = :attempt, "
+            f"UPDATE {flows} SET beat = beat + 1, updated_at = :now, attempt = :attempt, steps = :steps, "
             "state = CASE WHEN :state = '' THEN state ELSE :state END, "
             "error = CASE WHEN :state = 'running' THEN NULL ELSE COALESCE(:error, error) END, "
             "secret = CASE WHEN :state IN ('done', 'failed') THEN NULL ELSE secret END "
             "WHERE id = :id AND epoch = :epoch AND state IN ('running', 'undoing') RETURNING is_cancelled"
         )
-        self.began = sql(
-            f"INSERT INTO {steps} (flow_id, attempt, position, name, state, started_at, ended_at) "
-            "VALUES (:flow_id, :attempt, :position, :name, 'began', :now, 0) "
-            "ON CONFLICT (flow_id, attempt, position) DO NOTHING"
-        )
-        where = "WHERE flow_id = :flow_id AND attempt = :attempt AND position = :position"
-        self.done = sql(
-            f"UPDATE {steps} SET state = 'done', output = :output, events = :events, ended_at = :now {where}"
-        )
-        self.undone = sql(f"UPDATE {steps} SET state = 'undone', ended_at = :now {where}")
         self.beat = sql(f"UPDATE {flows} SET beat = beat + 1 WHERE id = :id AND epoch = :epoch")
         self.open = sql(
             f"SELECT * FROM {flows} WHERE home = :home AND state IN ('running', 'undoing') ORDER BY created_at, id"
@@ -214,14 +189,10 @@ class _Statements:
             f"SELECT * FROM {flows} WHERE state IN ('running', 'undoing', 'stuck') ORDER BY created_at, id"
         )
         self.set_state = sql(f"UPDATE {flows} SET state = :state, updated_at = :now WHERE id = :id AND state = :found")
-        ended = "state IN ('done', 'failed')"
-        self.forget_steps = sql(
-            f"DELETE FROM {steps} WHERE flow_id IN (SELECT id FROM {flows} WHERE subject = :subject AND {ended})"
-        )
-        self.forget = sql(f"DELETE FROM {flows} WHERE subject = :subject AND {ended}")
+        self.forget = sql(f"DELETE FROM {flows} WHERE subject = :subject AND state IN ('done', 'failed')")
 
 
-def _record(row: Any, steps: Sequence[Any]) -> FlowRecord:
+def _record(row: Any) -> FlowRecord:
     return FlowRecord(
         id=row["id"], name=row["name"], version=row["version"], subject=row["subject"], params=_unpack(row["params"]),
         state=row["state"], home=row["home"], epoch=row["epoch"], attempt=row["attempt"], owner=row["owner"],
@@ -229,13 +200,5 @@ def _record(row: Any, steps: Sequence[Any]) -> FlowRecord:
         error=msgspec.json.decode(row["error"]) if row["error"] else None,
         request_id=row["request_id"], secret=row["secret"], boot_id=row["boot_id"],
         deadline_s=row["deadline_ms"] / 1000, created_at=row["created_at"], updated_at=row["updated_at"],
-        events=row["events"],
-        steps=[
-            StepRecord(
-                attempt=step["attempt"], position=step["position"], name=step["name"], state=step["state"],
-                output=_unpack(step["output"]) if step["output"] else None, events=step["events"] or b"",
-                started_at=step["started_at"], ended_at=step["ended_at"],
-            )
-            for step in steps
-        ],
+        events=row["events"], steps=_unpack_steps(row["steps"]),
     )  # fmt: skip

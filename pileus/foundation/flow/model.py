@@ -33,6 +33,11 @@ class DeadlineExceeded(Error):
     message = "Step {step} did not finish within {seconds} s."
 
 
+class UndoFailed(Error):
+    code = "flow.undo-failed"
+    message = "What was begun could not be taken back at step {step} ({reason}); see 'pileus flows'."
+
+
 class NewFlow(msgspec.Struct, omit_defaults=True):
     """A flow that is to begin. Inserting the same id twice makes one flow."""
 
@@ -52,7 +57,7 @@ class StepRecord(msgspec.Struct, omit_defaults=True):
     attempt: int
     position: int
     name: str
-    state: str  # began, done, undone
+    state: str  # began, done, failed, undone
     output: Any = None
     events: bytes = b""
     started_at: int = 0
@@ -86,15 +91,13 @@ class FlowRecord(msgspec.Struct, omit_defaults=True):
 
 
 class Entry(msgspec.Struct, omit_defaults=True):
-    """One journal write: everything that must become true together. Names the epoch it is made under."""
+    """One journal write: what the flow's runner, alone entitled by its epoch, says the flow is now."""
 
     flow_id: str
     epoch: int
     attempt: int
+    steps: list[StepRecord]  # of all attempts
     state: str = ""  # "" leaves it
-    began: tuple[int, str] | None = None  # position, name
-    done: tuple[int, Any, bytes] | None = None  # position, output, events
-    undone: int | None = None
     error: dict[str, Any] | None = None
 
 

@@ -12,6 +12,7 @@ from pileus.foundation.flow.journal import Journal
 from pileus.foundation.flow.model import (
     DONE, FAILED, RUNNING, STUCK, UNDOING, Cancelled, DeadlineExceeded, Entry, Flow, FlowRecord, NewFlow, StaleEpoch,
     Step, StepContext,
+    StepRecord, UndoFailed,
 )  # fmt: skip
 from pileus.foundation.runtime import Crashed, Runtime
 from pileus.foundation.trace import Trace
@@ -141,8 +142,6 @@ class Runner:
                 return
             if not await work.back(failure):
                 return
-            record.attempt += 1
-            record.state, record.error = RUNNING, None
             context.attempt = record.attempt
             failure = None
 
@@ -165,40 +164,48 @@ class _Attempt:
         self._params = params
         self._journal = journal
         self._runtime = runtime
-        own = [step for step in record.steps if step.attempt == record.attempt]
-        self._began = {step.position for step in own}
-        self._done = {step.position for step in own if step.state == "done"}
-        self._undone = {step.position for step in own if step.state == "undone"}
-        self._last: tuple[int, Any, bytes] | None = None  # what happened in the step that failed
-        context.outputs = {step.name: step.output for step in own if step.state == "done"}
+        self._own = {step.position: step for step in record.steps if step.attempt == record.attempt}
+        context.outputs = {step.name: step.output for step in self._own.values() if step.state == "done"}
 
-    def _entry(self, **parts: Any) -> Entry:
-        return Entry(self._record.id, self._record.epoch, self._record.attempt, **parts)
-
-    async def _write(self, **parts: Any) -> None:
-        if await self._journal.write(self._entry(**parts)):
+    async def _write(self, state: str = "", error: errors.Error | None = None) -> None:
+        record = self._record
+        wire = errors.to_wire(error) if error is not None else None
+        if await self._journal.write(Entry(record.id, record.epoch, record.attempt, record.steps, state, wire)):
             self._context.cancelled.set()
+
+    def _begin(self, position: int, step: Step) -> StepRecord:
+        """The step's line in the journal; the one there is, when it began before."""
+        line = self._own.get(position)
+        if line is None:
+            line = StepRecord(self._record.attempt, position, step.name, "began", started_at=self._runtime.now())
+            self._own[position] = line
+            self._record.steps.append(line)
+        return line
 
     # -- forward ------------------------------------------------------------------------------------------
     async def forward(self) -> errors.Error | None:
-        """Do every step not done yet. Returns None when all is done, else why it cannot go on."""
-        pending: tuple[int, Any, bytes] | None = None
+        """Do every step not done yet. Returns None when all is done, else why it cannot go on.
+
+        One write says that a step is done and that the next begins.
+        """
         for position, step in enumerate(self._flow.steps):
-            if position in self._done:
+            self._context.is_repeat = position in self._own
+            line = self._begin(position, step)
+            if line.state == "done":
                 continue
-            self._context.is_repeat = position in self._began
-            await self._write(began=(position, step.name), done=pending)
-            self._began.add(position)
+            await self._write()
             if self._context.cancelled.is_set():
                 return Cancelled(reason="it was asked to stop")
             self._context.trace = Trace()
             output = await self._try(step)
+            line.events = trace.encode(self._context.trace.events)
+            line.ended_at = self._runtime.now()
             if isinstance(output, errors.Error):
-                self._last = (position, None, trace.encode(self._context.trace.events))
+                line.state = "failed"
                 return output
+            line.state, line.output = "done", output
             self._context.outputs[step.name] = output
-            pending = (position, output, trace.encode(self._context.trace.events))
-        await self._write(state=DONE, done=pending)
+        await self._write(DONE)
         return None
 
     async def _try(self, step: Step) -> Any:
@@ -228,24 +235,26 @@ class _Attempt:
     # -- back ---------------------------------------------------------------------------------------------
     async def back(self, failure: errors.Error) -> bool:
         """Undo every step that began, the last first. Returns whether a further attempt is to follow."""
-        await self._write(state=UNDOING, error=errors.to_wire(failure), done=self._last)
+        await self._write(UNDOING, failure)
         # After a power cut the journal may lack its newest lines: then every step may have begun.
         rebooted = self._record.boot_id != self._runtime.boot_id
         for position in reversed(range(len(self._flow.steps))):
             step = self._flow.steps[position]
-            if step.undo is None or position in self._undone or not (rebooted or position in self._began):
+            if step.undo is None or not (rebooted or position in self._own):
+                continue
+            line = self._begin(position, step)
+            if line.state == "undone":
                 continue
             if not await self._undo(step):
                 return False
-            await self._write(undone=position)
+            line.state = "undone"
+            await self._write()
         if not self._context.cancelled.is_set() and self._flow.again(failure, self._record.attempt):
-            self._record.steps = []
-            await self._journal.write(
-                Entry(self._record.id, self._record.epoch, self._record.attempt + 1, state=RUNNING)
-            )
+            self._record.attempt += 1
+            await self._write(RUNNING)
             return True
         await self._flow.on_failure(self._context, self._params, failure)
-        await self._write(state=FAILED, error=errors.to_wire(failure))
+        await self._write(FAILED, failure)
         return False
 
     async def _undo(self, step: Step) -> bool:
@@ -261,10 +270,9 @@ class _Attempt:
             except Exception as failure:
                 log.warning("flow %s: undo of %s failed: %r", self._flow.name, step.name, failure)
                 if pause is None:
-                    error = errors.to_wire(failure)
-                    error["text"] = f"Undo of step {step.name} failed: {error['text']}"
-                    await self._flow.on_failure(self._context, self._params, errors.from_wire(error))
-                    await self._write(state=STUCK, error=error)
+                    error = UndoFailed(step=step.name, reason=str(failure))
+                    await self._flow.on_failure(self._context, self._params, error)
+                    await self._write(STUCK, error)
                     return False
             await self._runtime.sleep(pause)
         return False
