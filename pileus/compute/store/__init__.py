@@ -1,0 +1,1 @@
+"""SQL of compute: takes and returns domain values, never rows."""
