@@ -245,7 +245,10 @@ class Hypervisor(Protocol):
     async def inventory(self) -> HostInventory: ...
 
     async def list_guests(self) -> list[GuestFact]:
-        """Every guest that carries our mark: how a restarted host finds them."""
+        """Every guest that carries our mark: how a restarted host finds them.
+
+        One of which only files are left has the power state NOSTATE; `ensure_no_guest` removes those too.
+        """
 
     async def list_unknown_guests(self) -> list[str]:
         """Names of guests without our mark: reported, never touched."""
@@ -258,9 +261,9 @@ class Hypervisor(Protocol):
     async def ensure_guest(self, spec: GuestSpec, *, running: bool = True) -> GuestFact:
         """Make the guest with its disks, and start it unless `running` is false.
 
-        A guest of the same epoch keeps its disks and definition and is started if it is off. One of an older epoch
-        is removed first, disks included. Raises StaleEpoch when the host has a newer one, NoDiskSpace, BadDevice,
-        HypervisorFailed.
+        A guest of the same epoch keeps its disks and definition (a lost definition is made again) and is started if
+        it is off. One of an older epoch is removed first, disks included. Raises StaleEpoch when the host has a newer
+        one, NoDiskSpace, NoMemory, BadDevice, HypervisorFailed.
         """
 
     async def ensure_no_guest(self, server_id: str, *, epoch: int | None = None) -> None:
@@ -340,7 +343,7 @@ class HasConsole(Protocol):
     """Keeps what a guest writes to its serial console."""
 
     async def console_output(self, server_id: str, lines: int | None = None) -> bytes:
-        """The last `lines` lines, or all that is kept (a bounded amount). Whatever a guest wrote: hostile."""
+        """The last lines as `tail_lines` counts them, or all that is kept (bounded). A guest wrote it: hostile."""
 
 
 class ConsoleStream(Protocol):
@@ -426,3 +429,15 @@ def guest_dir(state_dir: Path, server_id: str) -> Path:
     if not _SERVER_ID.fullmatch(server_id):
         raise BadDevice(what="server id", value=server_id)
     return state_dir / "guests" / server_id
+
+
+def guest_name(server_id: str) -> str:
+    """The hypervisor's own name for a server's guest."""
+    return f"pileus-{server_id}"
+
+
+def tail_lines(output: bytes, lines: int | None) -> bytes:
+    """The last `lines` lines as the console API counts them: what follows the last newline is a line too."""
+    if lines is None or lines < 0:
+        return output
+    return b"\n".join(output.split(b"\n")[-lines:]) if lines else b""
