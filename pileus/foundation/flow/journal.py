@@ -7,7 +7,7 @@ import msgspec
 
 from pileus.foundation import trace
 from pileus.foundation.database import Database, Transaction, sql
-from pileus.foundation.flow.model import ENDED, Ended, Entry, FlowRecord, NewFlow, StaleEpoch, StepRecord
+from pileus.foundation.flow.model import ENDED, RUNNING, Ended, Entry, FlowRecord, NewFlow, StaleEpoch, StepRecord
 from pileus.foundation.runtime import Runtime
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -65,14 +65,23 @@ class SqlJournal:
         self._ended = ended
         self._sql = _Statements(service)
 
-    async def insert(self, tx: Transaction, new: NewFlow, owner: str) -> None:
-        """Write a flow in the caller's own transaction: what was promised and its flow are one commit."""
+    async def insert(self, tx: Transaction, new: NewFlow, owner: str) -> FlowRecord:
+        """Write a flow in the caller's own transaction: what was promised and its flow are one commit.
+
+        The caller lets its runner go on with the returned record after the commit.
+        """
         now = self._runtime.now()
+        events = trace.encode(new.events)
         await tx.run(
             self._sql.insert,
             id=new.id, name=new.name, version=new.version, subject=new.subject, params=_pack(new.params),
             home=new.home, owner=owner, request_id=new.request_id, secret=new.secret, boot_id=self._runtime.boot_id,
-            deadline_ms=int(new.deadline_s * 1000), events=trace.encode(new.events), steps=_pack([]), now=now,
+            deadline_ms=int(new.deadline_s * 1000), events=events, steps=_pack([]), now=now,
+        )  # fmt: skip
+        return FlowRecord(
+            id=new.id, name=new.name, version=new.version, subject=new.subject, params=new.params, state=RUNNING,
+            home=new.home, epoch=1, attempt=1, owner=owner, request_id=new.request_id, secret=new.secret,
+            boot_id=self._runtime.boot_id, deadline_s=new.deadline_s, created_at=now, updated_at=now, events=events,
         )  # fmt: skip
 
     async def cancel(self, tx: Transaction, flow_id: str) -> None:
@@ -80,14 +89,11 @@ class SqlJournal:
         await tx.run(self._sql.cancel, id=flow_id, now=self._runtime.now())
 
     async def start(self, new: NewFlow, owner: str) -> FlowRecord:
-        async def work(tx: Transaction) -> Any:
+        async def work(tx: Transaction) -> FlowRecord:
             row = await tx.one(self._sql.get, id=new.id)
-            if row is None:
-                await self.insert(tx, new, owner)
-                row = await tx.one(self._sql.get, id=new.id)
-            return row
+            return await self.insert(tx, new, owner) if row is None else _record(row)
 
-        return _record(await self._database.transact(work))
+        return await self._database.transact(work)
 
     async def get(self, flow_id: str) -> FlowRecord | None:
         row = await self._database.one(self._sql.get, id=flow_id)

@@ -1,0 +1,1 @@
+"""What compute asks of other services, over their public APIs only."""
