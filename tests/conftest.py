@@ -1,7 +1,8 @@
-"""What every test may ask for: a loop to run on, a runtime, an empty database."""
+"""What every test may ask for: a loop to run on, a runtime, an empty database, the small guest image."""
 
 import asyncio
 import contextlib
+import fcntl
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,9 +11,12 @@ import pytest
 
 from pileus.foundation.database import SqliteDatabase
 from pileus.foundation.runtime import Crashed, Runtime
+from pileus.guest_image import ensure_image
 
 T = TypeVar("T")
 Run = Callable[..., Any]
+
+IMAGE_CACHE = Path(__file__).resolve().parents[1] / ".pileus" / "cache"
 
 
 @pytest.fixture
@@ -40,3 +44,20 @@ def database(tmp_path: Path, runtime: Runtime) -> Iterator[SqliteDatabase]:
     yield database
     with contextlib.suppress(Crashed):  # a test that let its process die has nobody left to close it
         asyncio.run(database.close())
+
+
+@pytest.fixture(scope="session")
+def guest_image() -> Path:
+    """The small guest image (qcow2, read-only by convention), built once for this checkout: about 10 s."""
+
+    async def build() -> Path:
+        runtime = Runtime("guest-image")
+        try:
+            return await ensure_image(runtime, IMAGE_CACHE)
+        finally:
+            await runtime.stop()
+
+    IMAGE_CACHE.mkdir(parents=True, exist_ok=True)
+    with (IMAGE_CACHE / "lock").open("w") as lock:  # test workers run side by side
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return asyncio.run(build())
