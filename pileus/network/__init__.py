@@ -1,0 +1,1 @@
+"""Networks, subnets, ports and what makes them real on hosts."""

@@ -1,0 +1,1 @@
+"""The decisions of the network wing: frozen values and pure functions; no I/O, no clock, no await."""

@@ -1,0 +1,1 @@
+"""Wires behind one Protocol: `base` says what they promise, `fake` and `linux` keep it."""

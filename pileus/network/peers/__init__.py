@@ -1,0 +1,1 @@
+"""What the network wing asks of others, as small Protocols."""
