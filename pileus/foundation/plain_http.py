@@ -1,0 +1,125 @@
+"""A small HTTP/1.1 server for one listening socket whose clients are not trusted.
+
+One request per connection, bounded in size, time and number. The handler gets the method, the path and the address
+that the connection came from; of the client's headers it sees none, so none can be believed.
+"""
+
+import asyncio
+import http
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from pileus.foundation.errors import Error
+from pileus.foundation.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+_HEAD_BYTES = 8192
+_TEXT = "text/plain; charset=UTF-8"
+
+
+@dataclass(frozen=True, slots=True)
+class PlainRequest:
+    """What a client asked."""
+
+    method: str
+    path: str  # without the query, as it was sent: nothing is decoded
+    peer: str  # the address the connection came from
+
+
+@dataclass(frozen=True, slots=True)
+class PlainAnswer:
+    status: int
+    body: bytes = b""
+    content_type: str = _TEXT
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+PlainHandler = Callable[[PlainRequest], Awaitable[PlainAnswer]]
+
+
+class PlainServer:
+    """Serves one socket until it is closed; closing ends open connections too."""
+
+    def __init__(self, runtime: Runtime, handler: PlainHandler, *, connections: int = 64, timeout_s: float = 10.0):
+        self._runtime = runtime
+        self._handler = handler
+        self._most = connections
+        self._timeout_s = timeout_s
+        self._open: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+
+    async def start(self, listener: socket.socket) -> None:
+        self._server = await asyncio.start_server(self._connected, sock=listener, limit=_HEAD_BYTES)
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for writer in tuple(self._open):
+            writer.transport.abort()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
+        try:
+            async with self._runtime.timeout(self._timeout_s):
+                if len(self._open) > self._most:
+                    answer, with_body = _refusal(503), True
+                else:
+                    answer, with_body = await self._answer(reader, writer)
+                writer.write(_encode(answer, with_body))
+                await writer.drain()
+        except (TimeoutError, ConnectionError, asyncio.IncompleteReadError):
+            writer.transport.abort()  # slow or gone: nobody to answer
+        finally:
+            self._open.discard(writer)
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[PlainAnswer, bool]:
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+        except asyncio.LimitOverrunError:
+            return _refusal(431), True
+        request = _parse(head, str(writer.get_extra_info("peername")[0]))
+        if request is None:
+            return _refusal(400), True
+        with_body = request.method != "HEAD"
+        try:
+            return await self._handler(request), with_body
+        except Error as failure:
+            log.warning("%s %s from %s: %s", request.method, request.path, request.peer, failure.log or failure.text)
+            return _refusal(503 if failure.status == 503 else 500), with_body
+        except Exception:
+            log.exception("%s %s from %s", request.method, request.path, request.peer)
+            return _refusal(500), with_body
+
+
+def _refusal(status: int) -> PlainAnswer:
+    return PlainAnswer(status, f"{status} {http.HTTPStatus(status).phrase}\n".encode())
+
+
+def _parse(head: bytes, peer: str) -> PlainRequest | None:
+    """The request in `head`, or None when it is none that HTTP/1 knows."""
+    line = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
+    if len(line) != 3 or line[2] not in ("HTTP/1.0", "HTTP/1.1") or not line[0].isalpha():
+        return None
+    method, target = line[0], line[1]
+    if target.startswith("http://"):
+        target = "/" + target[7:].partition("/")[2]
+    if not target.startswith("/") or not target.isprintable():
+        return None
+    return PlainRequest(method, target.partition("?")[0], peer)
+
+
+def _encode(answer: PlainAnswer, with_body: bool) -> bytes:
+    status = http.HTTPStatus(answer.status)
+    lines = [
+        f"HTTP/1.1 {status.value} {status.phrase}",
+        f"Content-Type: {answer.content_type}",
+        f"Content-Length: {len(answer.body)}",
+        "Connection: close",
+        *(f"{name}: {value}" for name, value in answer.headers.items()),
+    ]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + (answer.body if with_body else b"")
