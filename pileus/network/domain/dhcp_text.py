@@ -13,8 +13,6 @@ _DOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _OPTION_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9-]{0,63}")
 _OPTION_VALUE = re.compile(r"(?! )[A-Za-z0-9 !$%&()*+,./:;<=>?@\[\]^_{|}~-]{1,255}(?<! )")
-    r"[a-zA-Z0-9._:/,@=+%~&?*()\[\]{}<>|!$^;-]([a-zA-Z0-9._:/,@=+%~&?*()\[\]{}<>|!$^; -]{0,253})"
-)
 
 
 def is_host_name(text: str) -> bool:

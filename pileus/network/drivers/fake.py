@@ -69,8 +69,14 @@ class FakeBackend:
                 for plan in self._networks.values()
             ),
             ports=tuple(
-                PortFact(id=id, network_id=plan.network_id, tap=tap_name(id), plan=plan, problems=self._problems_of(id))
-                for id, plan in self._ports.items()
+                PortFact(
+                    id=plan.id,
+                    network_id=plan.network_id,
+                    tap=tap_name(plan.id),
+                    plan=plan,
+                    problems=self._problems_of(plan.id),
+                )
+                for plan in self._ports.values()
             ),
         )
 
