@@ -9,6 +9,7 @@ import concurrent.futures
 import os
 import secrets
 import subprocess
+import threading
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Sequence
@@ -123,6 +124,10 @@ class Runtime:
     def size_pool(self, pool: str, threads: int) -> None:
         """Give the named pool its own size; before its first use."""
         self._pools[pool] = concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix=pool)
+
+    def start_daemon(self, work: Callable[[], None], name: str) -> None:
+        """Run `work` in a thread of its own that ends with the process: for a binding that wants its own loop."""
+        threading.Thread(target=work, name=name, daemon=True).start()
 
     async def run_command(
         self,
