@@ -54,9 +54,7 @@ _TOUCH = sql(
     "UPDATE compute_server_actions SET updated_at = :now, message = COALESCE(:message, message) "
     "WHERE server_id = :server_id AND request_id = :request_id"
 )
-_FIND = sql(
-    f"SELECT {_COLUMNS} FROM compute_server_actions WHERE server_id = :server_id AND request_id = :request_id"
-)
+_FIND = sql(f"SELECT {_COLUMNS} FROM compute_server_actions WHERE server_id = :server_id AND request_id = :request_id")
 _EVENTS = sql(
     f"SELECT {_EVENT_COLUMNS} FROM compute_server_events WHERE server_id = :server_id AND request_id = :request_id "
     "ORDER BY started_at DESC, name DESC"

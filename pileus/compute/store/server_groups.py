@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from pileus.compute.domain.errors import ServerGroupNotFound
 from pileus.compute.domain.candidate import Policy
+from pileus.compute.domain.errors import ServerGroupNotFound
 from pileus.compute.domain.server_group import ServerGroup
 from pileus.foundation.database import Database, Transaction, sql
 
@@ -23,15 +23,13 @@ _DELETE = sql("DELETE FROM compute_server_groups WHERE id = :id")
 _MEMBERS = sql(
     "SELECT id, server_group_id, user_id FROM compute_servers WHERE server_group_id IN :ids* ORDER BY created_at, id"
 )
-_OF_USER = sql(
-    "SELECT COUNT(*) AS found FROM compute_servers WHERE server_group_id = :id AND user_id = :user_id"
-)
+_OF_USER = sql("SELECT COUNT(*) AS found FROM compute_servers WHERE server_group_id = :id AND user_id = :user_id")
 
 
 def _group(row: Any) -> ServerGroup:
     return ServerGroup(
-        id=row["id"], project_id=row["project_id"], user_id=row["user_id"], name=row["name"], policy=Policy(row["policy"]),
-        max_server_per_host=row["max_server_per_host"], created_at=row["created_at"],
+        id=row["id"], project_id=row["project_id"], user_id=row["user_id"], name=row["name"],
+        policy=Policy(row["policy"]), max_server_per_host=row["max_server_per_host"], created_at=row["created_at"],
     )  # fmt: skip
 
 
@@ -48,9 +46,7 @@ async def get(reader: Database | Transaction, group_id: str) -> ServerGroup:
     return found
 
 
-async def listed(
-    reader: Database, project_id: str | None, *, limit: int = 1000, offset: int = 0
-) -> list[ServerGroup]:
+async def listed(reader: Database, project_id: str | None, *, limit: int = 1000, offset: int = 0) -> list[ServerGroup]:
     """Groups of one project, or of all (None), the oldest first."""
     if project_id is None:
         rows = await reader.all(_ALL, limit=limit, offset=offset)
