@@ -1,0 +1,1 @@
+"""The image service's tables, and the rows as domain values."""
