@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import fcntl
+import os
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +18,15 @@ T = TypeVar("T")
 Run = Callable[..., Any]
 
 IMAGE_CACHE = Path(__file__).resolve().parents[1] / ".pileus" / "cache"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that change the machine stay together on one worker; without root they are skipped, and say so."""
+    for item in items:
+        if item.get_closest_marker("machine"):
+            item.add_marker(pytest.mark.xdist_group("machine"))
+            if os.geteuid() != 0:
+                item.add_marker(pytest.mark.skip("changes bridges, namespaces or libvirt: needs root"))
 
 
 @pytest.fixture

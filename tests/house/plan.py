@@ -27,10 +27,11 @@ ROOMS: dict[str, frozenset[str]] = {
     "store": frozenset({"domain"}),
     "peers": frozenset({"domain"}),
     "drivers": frozenset({"domain"}),
-    "flows": frozenset({"domain", "store", "peers"}),
-    "app": frozenset({"domain", "store", "peers", "flows", "drivers"}),
+    "service": frozenset({"domain", "store", "peers", "drivers"}),  # the wing's own objects, made by the wiring
+    "flows": frozenset({"domain", "store", "peers", "service"}),
+    "app": frozenset({"domain", "store", "peers", "service", "flows", "drivers"}),
     "host": frozenset({"domain", "drivers", "peers"}),
-    "api": frozenset({"domain", "app"}),
+    "api": frozenset({"domain", "service", "app"}),
 }
 
 # Rooms that run on a hypervisor host, where there is no database.

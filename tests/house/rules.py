@@ -281,7 +281,11 @@ def disk_tools_name_formats(mod: Module) -> Iterator[Violation]:
                     problem = _qemu_img_problem([_text(item) for item in node.elts[at + 1 :]])
                     if problem:
                         yield Violation(mod.name, element.lineno, problem)
-        elif isinstance(node, ast.Call) and _dotted(node.func, {}).rpartition(".")[2] in {"which", "command"}:
+        elif isinstance(node, ast.Call) and _dotted(node.func, {}).rpartition(".")[2] in {
+            "which",
+            "find_command",
+            "_command",
+        }:
             in_lists.update(id(item) for item in node.args)
     for node in ast.walk(mod.tree):
         if _text(node) == "qemu-img" and id(node) not in in_lists:

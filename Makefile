@@ -1,0 +1,53 @@
+# make up      a cloud on this machine, with a first server running in it
+# make down    stop it; its state stays
+# make test    every test
+# make setup   what both need: system packages and .venv
+#
+# HYPERVISOR=fake needs neither root nor QEMU; STATE=DIR and PORT=N choose another place.
+
+SHELL := /bin/bash
+HYPERVISOR ?= libvirt
+PYTEST_ARGS ?=
+
+options := $(if $(STATE),--state $(STATE))
+up_options := $(options) $(if $(PORT),--port $(PORT)) --hypervisor $(HYPERVISOR)
+# Bridges, taps and guests are root's; a fake cloud is anybody's.
+as_root := $(if $(filter libvirt,$(HYPERVISOR)),$(if $(filter 0,$(shell id -u)),,sudo))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up down test lint format clean
+
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
+
+setup:
+	@tools/setup
+
+up: setup
+ifeq ($(HYPERVISOR),libvirt)
+	@tools/hypervisor start
+endif
+	@$(as_root) .venv/bin/pileus up $(up_options) --demo --detach
+
+down:
+	@if [ -x .venv/bin/pileus ]; then $(as_root) .venv/bin/pileus down $(options); \
+	else echo "pileus: nothing was set up here, so nothing runs"; fi
+
+test:
+	@tools/setup --tests
+	@$(MAKE) --no-print-directory lint
+	@tools/run-tests $(PYTEST_ARGS)
+
+lint:
+	@tools/setup --tests
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/ruff format --quiet --check .
+	@.venv/bin/mypy --no-error-summary
+
+format:
+	@tools/setup --tests
+	@.venv/bin/ruff check --quiet --fix .
+	@.venv/bin/ruff format --quiet .
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
