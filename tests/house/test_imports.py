@@ -91,7 +91,7 @@ def test_a_second_unit_that_knows_all_wings_is_found() -> None:
         ("host", "store.servers"),
         ("host", "app.servers"),
         ("api", "store.servers"),
-        ("api", "service"),  # the wing's root
+        ("api", "assembly"),  # the wing's root
     ],
 )
 def test_a_room_that_opens_a_wrong_door_is_found(room: str, target: str) -> None:
