@@ -412,7 +412,7 @@ def test_memory_stays_flat_while_a_large_image_streams_past(name: str) -> None:
     tracemalloc.start()
     for _ in range(2000):
         inspector.feed(chunk)
-    used, peak = tracemalloc.get_traced_memory()
+    _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert inspector.size > 500 * MIB
     assert peak < MIB
