@@ -143,7 +143,13 @@ class Runtime:
         def run() -> Completed:
             try:
                 done = subprocess.run(  # noqa: S603 - argv is a list, never a shell line
-                    list(argv), input=stdin, capture_output=True, timeout=timeout_s, env=env, preexec_fn=preexec
+                    list(argv),
+                    check=False,
+                    input=stdin,
+                    capture_output=True,
+                    timeout=timeout_s,
+                    env=env,
+                    preexec_fn=preexec,
                 )
             except subprocess.TimeoutExpired as slow:
                 raise TimeoutError(f"{argv[0]} took longer than {timeout_s} s") from slow

@@ -16,9 +16,9 @@ from tests.conftest import Run
 
 BOOT_DEADLINE_S = 240
 
-COMMANDS = """busybox sh ip awk hostname cut cat grep date sync touch echo chmod sleep test tee mkdir ls kill mount umount
-udhcpc wget nc vi sudo lsblk curl blkid mkfs mkfs.vfat mkfs.ext4 mke2fs resize2fs partx ping ping6 dropbear dropbearkey
-ssh findfs"""
+COMMANDS = """busybox sh ip awk hostname cut cat grep date sync touch echo chmod sleep test tee mkdir ls kill mount
+umount udhcpc wget nc vi sudo lsblk curl blkid mkfs mkfs.vfat mkfs.ext4 mke2fs resize2fs partx ping ping6 dropbear
+dropbearkey ssh findfs"""
 
 
 @pytest.fixture(scope="module")
