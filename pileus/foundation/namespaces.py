@@ -34,6 +34,15 @@ def namespace_identity(name: str) -> int | None:
         return None
 
 
+def is_inside(pid: int, name: str) -> bool:
+    """Whether the process lives in the namespace that has this name now."""
+    try:
+        found = Path(f"/proc/{pid}/ns/net").stat().st_ino
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return found == namespace_identity(name)
+
+
 def in_namespace(name: str, work: Callable[..., T], *args: Any) -> T:
     """Call `work` inside the namespace and return what it returns. Blocks. Raises NamespaceAbsent."""
     outcome: list[T] = []

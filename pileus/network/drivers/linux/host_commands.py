@@ -1,0 +1,96 @@
+"""The thin place where commands are run on the host, and where their complaints become errors with a mend."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pileus.foundation.runtime import Completed, Runtime
+from pileus.network.drivers.base import BackendFailed, BackendUnavailable
+
+_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))  # where a user's own lacks them
+_ENVIRONMENT = {"PATH": _PATH, "LC_ALL": "C"}
+
+
+@dataclass(frozen=True)
+class Lack:
+    """Something that the host does not have, and what to do about it."""
+
+    what: str
+    mend: str
+
+    def error(self, log: str = "") -> BackendUnavailable:
+        return BackendUnavailable(what=self.what, mend=self.mend, log=log or None)
+
+
+NO_RIGHTS = Lack(
+    "Pileus may not change the network of this host.",
+    "start it as root, or give it CAP_NET_ADMIN and CAP_SYS_ADMIN.",
+)
+NO_MODULES = Lack(
+    "The kernel of this host cannot make bridges, veth or tap devices.",
+    "modprobe -a bridge veth tun",
+)
+_PACKAGES = {"ip": "iproute2", "nsenter": "util-linux", "dnsmasq": "dnsmasq-base"}
+
+
+def missing_program(name: str) -> Lack:
+    return Lack(f"The program {name} is not installed on this host.", f"apt-get install {_PACKAGES[name]}")
+
+
+def lacks(path: str = _PATH, effective_user: int | None = None) -> list[Lack]:
+    """Everything that real wires need and this host does not have."""
+    found = [missing_program(name) for name in _PACKAGES if shutil.which(name, path=path) is None]
+    if (os.geteuid() if effective_user is None else effective_user) != 0:
+        found.append(NO_RIGHTS)
+    return found
+
+
+class HostCommands:
+    """Runs `ip` and starts dnsmasq."""
+
+    def __init__(self, runtime: Runtime):
+        self._runtime = runtime
+
+    async def ip(self, lines: Sequence[str], action: str, namespace: str = "") -> None:
+        """Run the lines in one `ip -batch`; nothing to do costs nothing."""
+        if lines:
+            where = ["-netns", namespace] if namespace else []
+            await self._run(["ip", *where, "-batch", "-"], action, "\n".join(lines).encode() + b"\n")
+
+    async def links(self) -> bytes:
+        """Every device outside, as JSON."""
+        return (await self._run(["ip", "-json", "link", "show"], "list network devices")).stdout
+
+    async def addresses(self, namespace: str) -> bytes | None:
+        """Devices and addresses inside the namespace, as JSON; None when nothing can be inside."""
+        done = await self._run_any(["ip", "-netns", namespace, "-json", "address", "show"])
+        return done.stdout if done.code == 0 else None
+
+    async def dnsmasq(self, namespace_path: str, argument: str) -> None:
+        """Start a dnsmasq inside the namespace; it goes on by itself, and answers when this returns."""
+        await self._run(["nsenter", f"--net={namespace_path}", "dnsmasq", argument], "start DHCP")
+
+    async def _run(self, argv: Sequence[str], action: str, stdin: bytes = b"") -> Completed:
+        done = await self._run_any(argv, stdin)
+        if done.code != 0:
+            raise _failure(action, argv, done)
+        return done
+
+    async def _run_any(self, argv: Sequence[str], stdin: bytes = b"") -> Completed:
+        try:
+            return await self._runtime.run_command(argv, stdin=stdin, env=_ENVIRONMENT)
+        except FileNotFoundError as absent:
+            raise missing_program(argv[0]).error() from absent
+
+
+def _failure(action: str, argv: Sequence[str], done: Completed) -> Exception:
+    said = done.stderr.decode(errors="replace").strip()
+    log = f"{' '.join(argv)}: exit code {done.code}: {said}"
+    if "Operation not permitted" in said:
+        return NO_RIGHTS.error(log)
+    if "Unknown device type" in said or "Operation not supported" in said or "/dev/net/tun" in said:
+        return NO_MODULES.error(log)
+    if "failed to execute dnsmasq" in said:
+        return missing_program("dnsmasq").error(log)
+    return BackendFailed(action=action, log=log)

@@ -1,0 +1,171 @@
+"""A guest without a hypervisor: speaks DHCP over a port's tap, or lives in a namespace on the network's bridge."""
+
+import fcntl
+import ipaddress
+import os
+import select
+import socket
+import struct
+import time
+from dataclasses import dataclass, field
+
+from tests.contract.networks.machine import run
+
+from pileus.foundation.namespaces import in_namespace
+
+_TUNSETIFF = 0x400454CA
+_IFF_TAP, _IFF_NO_PI, _IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
+_VNET_HDR = bytes(10)
+_COOKIE = b"\x63\x82\x53\x63"
+PATIENCE_S = 10.0
+
+
+class Tap:
+    """The guest's end of a tap device, as QEMU has it."""
+
+    def __init__(self, name: str):
+        self._fd = os.open("/dev/net/tun", os.O_RDWR)
+        flags = _IFF_TAP | _IFF_NO_PI | _IFF_VNET_HDR
+        fcntl.ioctl(self._fd, _TUNSETIFF, struct.pack("16sH22x", name.encode(), flags))
+
+    def send(self, frame: bytes) -> None:
+        os.write(self._fd, _VNET_HDR + frame)
+
+    def receive(self, timeout_s: float) -> bytes | None:
+        if not select.select([self._fd], [], [], timeout_s)[0]:
+            return None
+        return os.read(self._fd, 65536)[len(_VNET_HDR) :]
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+@dataclass
+class Answer:
+    """A DHCP server's answer."""
+
+    kind: int
+    address: str
+    options: dict[int, bytes] = field(default_factory=dict)
+
+    def addresses(self, number: int) -> list[str]:
+        raw = self.options.get(number, b"")
+        return [str(ipaddress.IPv4Address(raw[at : at + 4])) for at in range(0, len(raw), 4)]
+
+    def text(self, number: int) -> str:
+        return self.options.get(number, b"").decode()
+
+    def routes(self, number: int = 121) -> dict[str, str]:
+        """Destination to next hop, of the option that RFC 3442 describes."""
+        raw, found = self.options.get(number, b""), {}
+        while raw:
+            length = raw[0]
+            octets = (length + 7) // 8
+            network = ipaddress.IPv4Address(raw[1 : 1 + octets].ljust(4, b"\0"))
+            found[f"{network}/{length}"] = str(ipaddress.IPv4Address(raw[1 + octets : 5 + octets]))
+            raw = raw[5 + octets :]
+        return found
+
+
+DISCOVER, OFFER, REQUEST, ACK, NAK = 1, 2, 3, 5, 6
+
+
+def ask_dhcp(tap: Tap, mac: str, *, patience_s: float = PATIENCE_S) -> Answer | None:
+    """Ask for an address as a booting guest does; None when nobody offers one in time."""
+    offer = _exchange(tap, mac, DISCOVER, {}, OFFER, patience_s)
+    if offer is None:
+        return None
+    wanted = {50: ipaddress.IPv4Address(offer.address).packed, 54: offer.options[54]}
+    return _exchange(tap, mac, REQUEST, wanted, ACK, patience_s)
+
+
+def _exchange(
+    tap: Tap, mac: str, kind: int, options: dict[int, bytes], awaited: int, patience_s: float
+) -> Answer | None:
+    number = os.urandom(4)
+    until = time.monotonic() + patience_s
+    while (left := until - time.monotonic()) > 0:
+        tap.send(_frame(mac, number, {53: bytes((kind,)), **options}))
+        wait_until = min(until, time.monotonic() + 1)
+        while (left := wait_until - time.monotonic()) > 0:
+            frame = tap.receive(left)
+            answer = _parse(frame, number) if frame is not None else None
+            if answer is not None and answer.kind in (awaited, NAK):
+                return answer
+    return None
+
+
+def _frame(mac: str, number: bytes, options: dict[int, bytes]) -> bytes:
+    hardware = bytes.fromhex(mac.replace(":", ""))
+    asked = bytes((1, 3, 6, 12, 15, 26, 66, 67, 121, 249))
+    body = bytes((1, 1, 6, 0)) + number + b"\0\0\x80\0" + bytes(16) + hardware.ljust(16, b"\0") + bytes(192) + _COOKIE
+    for code, value in {**options, 55: asked}.items():
+        body += bytes((code, len(value))) + value
+    body += b"\xff"
+    udp = struct.pack("!HHHH", 68, 67, 8 + len(body), 0) + body
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, bytes(4), b"\xff" * 4)
+    head = head[:10] + struct.pack("!H", _checksum(head)) + head[12:]
+    return b"\xff" * 6 + hardware + b"\x08\x00" + head + udp
+
+
+def _checksum(head: bytes) -> int:
+    total = sum(struct.unpack(f"!{len(head) // 2}H", head))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def _parse(frame: bytes, number: bytes) -> Answer | None:
+    """The DHCP answer in a frame, if it is one to us."""
+    if frame[12:14] != b"\x08\x00" or frame[23] != 17:
+        return None
+    udp = frame[14 + 4 * (frame[14] & 15) :]
+    body = udp[8:]
+    if udp[:2] != struct.pack("!H", 67) or body[4:8] != number or body[236:240] != _COOKIE:
+        return None
+    options, raw = {}, body[240:]
+    while raw and raw[0] != 255:
+        if raw[0] == 0:
+            raw = raw[1:]
+            continue
+        options[raw[0]] = options.get(raw[0], b"") + raw[2 : 2 + raw[1]]
+        raw = raw[2 + raw[1] :]
+    return Answer(options[53][0], str(ipaddress.IPv4Address(body[16:20])), options)
+
+
+class NamespaceGuest:
+    """A guest with a whole TCP/IP: a namespace with one device on the bridge."""
+
+    def __init__(self, name: str, bridge: str, mac: str, answer: Answer | None = None):
+        self.name = name
+        run("ip", "netns", "add", name)
+        run("ip", "link", "add", f"v-{name}", "type", "veth", "peer", "name", "eth0", "netns", name)
+        run("ip", "link", "set", f"v-{name}", "master", bridge, "up")
+        run("ip", "-n", name, "link", "set", "eth0", "address", mac, "up")
+        run("ip", "-n", name, "link", "set", "lo", "up")
+        if answer is not None:
+            self.configure(answer)
+
+    def configure(self, answer: Answer) -> None:
+        """Take address and routes as DHCP gave them."""
+        mask = ipaddress.IPv4Network(f"0.0.0.0/{answer.addresses(1)[0]}").prefixlen
+        run("ip", "-n", self.name, "address", "add", f"{answer.address}/{mask}", "dev", "eth0")
+        for destination, hop in answer.routes().items():
+            run("ip", "-n", self.name, "route", "add", destination, "via", hop, "dev", "eth0")
+
+    def ask(self, request: bytes, address: str = "169.254.169.254", port: int = 80) -> bytes:
+        """Send bytes over TCP and return everything that comes back. Blocks."""
+        return in_namespace(self.name, _talk, address, port, request)
+
+    def remove(self) -> None:
+        run("ip", "link", "del", f"v-{self.name}")
+        run("ip", "netns", "del", self.name)
+
+
+def _talk(address: str, port: int, request: bytes) -> bytes:
+    with socket.create_connection((address, port), timeout=PATIENCE_S) as connection:
+        connection.sendall(request)
+        whole = b""
+        while part := connection.recv(65536):
+            whole += part
+        return whole
