@@ -14,6 +14,10 @@ up_options := $(options) $(if $(PORT),--port $(PORT)) --hypervisor $(HYPERVISOR)
 # Bridges, taps and guests are root's; a fake cloud is anybody's.
 as_root := $(if $(filter libvirt,$(HYPERVISOR)),$(if $(filter 0,$(shell id -u)),,sudo))
 
+scripts := tools/lib.sh tools/setup tools/hypervisor tools/run-tests tools/conformance .ci/run
+# The guest's shell is busybox: it slices strings, and udhcpc hands it variables.
+guest_scripts := $(addprefix pileus/guest_image/files/,init rcS dhcp cloud curl as-root poweroff)
+
 .DEFAULT_GOAL := help
 .PHONY: help setup up down test lint format clean
 
@@ -42,6 +46,8 @@ lint:
 	@tools/setup --tests
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/ruff format --quiet --check .
+	@shellcheck --severity warning --external-sources --source-path tools $(scripts)
+	@shellcheck --severity warning --shell sh --exclude SC2154,SC2086,SC3057 $(guest_scripts)
 	@.venv/bin/mypy --no-error-summary
 
 format:

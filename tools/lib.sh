@@ -1,7 +1,8 @@
 # What the scripts beside this file share; sourced, never run.
+# shellcheck shell=bash
 
+export ROOT
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-VENV=$ROOT/.venv
 
 # say WORDS: one line of progress.
 say() { printf 'pileus: %s\n' "$*"; }
