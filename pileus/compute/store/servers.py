@@ -71,6 +71,7 @@ _OF_HOST = sql("SELECT generation, data FROM compute_servers WHERE host = :host"
 _OF_GROUP = sql("SELECT id, host FROM compute_servers WHERE server_group_id = :group_id")
 _BUSY = sql("SELECT generation, data FROM compute_servers WHERE task_state IS NOT NULL ORDER BY updated_at LIMIT 1000")
 _EPOCHS = sql("SELECT id, epoch FROM compute_servers WHERE host = :host")
+_ELSEWHERE = sql("SELECT id, epoch FROM compute_servers WHERE id IN :ids* AND (host IS NULL OR host <> :host)")
 _TOMBSTONES = sql("SELECT id, epoch FROM compute_deleted_servers WHERE id IN :ids*")
 
 
@@ -187,6 +188,11 @@ async def epochs_on_host(reader: Database, host: str) -> dict[ServerId, int]:
 async def tombstones(reader: Database, ids: Iterable[str]) -> dict[str, int]:
     """Which of these servers were deleted, with their last epoch."""
     return {row["id"]: row["epoch"] for row in await reader.all(_TOMBSTONES, ids=list(ids))}
+
+
+async def elsewhere(reader: Database, ids: Iterable[str], host: str) -> dict[str, int]:
+    """Which of these servers exist but not on this host, with their epoch."""
+    return {row["id"]: row["epoch"] for row in await reader.all(_ELSEWHERE, ids=list(ids), host=host)}
 
 
 async def hosts_of_group(reader: Database | Transaction, group_id: str) -> dict[str, str | None]:

@@ -7,7 +7,7 @@ import msgspec
 
 from pileus.foundation import trace
 from pileus.foundation.database import Database, Transaction, sql
-from pileus.foundation.flow.model import ENDED, RUNNING, Ended, Entry, FlowRecord, NewFlow, StaleEpoch, StepRecord
+from pileus.foundation.flow.model import ENDED, FAILED, RUNNING, Ended, Entry, FlowRecord, NewFlow, StaleEpoch, StepRecord
 from pileus.foundation.runtime import Runtime
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -88,6 +88,26 @@ class SqlJournal:
         """Ask the runner of a flow to unwind; it sees that between steps."""
         await tx.run(self._sql.cancel, id=flow_id, now=self._runtime.now())
 
+    async def open_of(self, tx: Transaction, subject: str) -> list[tuple[str, str]]:
+        """Id and name of every flow about one thing that has not ended."""
+        return [(row["id"], row["name"]) for row in await tx.all(self._sql.open_of, subject=subject)]
+
+    async def forbid(self, tx: Transaction, flow_id: str, *, subject: str, home: str) -> None:
+        """Keep a flow that has not begun from ever beginning: it is put down as failed before its start."""
+        await tx.run(self._sql.forbid, id=flow_id, subject=subject, home=home, now=self._runtime.now(), none=_pack([]),
+                     params=_pack({}))  # fmt: skip
+
+    async def close(self, flow_id: str, epoch: int) -> bool:
+        """End an open flow whose home is dead; should it come back, its epoch is over."""
+
+        async def work(tx: Transaction) -> int:
+            return await tx.run(self._sql.close, id=flow_id, epoch=epoch, now=self._runtime.now())
+
+        closed = bool(await self._database.transact(work))
+        if closed and self._ended is not None:
+            self._ended(Ended(flow_id, FAILED))
+        return closed
+
     async def start(self, new: NewFlow, owner: str) -> FlowRecord:
         async def work(tx: Transaction) -> FlowRecord:
             row = await tx.one(self._sql.get, id=new.id)
@@ -115,15 +135,22 @@ class SqlJournal:
 
     async def write(self, entry: Entry) -> bool:
         async def work(tx: Transaction) -> bool:
-            return await self.write_in(tx, entry)
+            return bool((await self.write_in(tx, entry))["is_cancelled"])
 
         is_cancelled = await self._database.transact(work)
-        if entry.state in ENDED and self._ended is not None:
-            self._ended(Ended(entry.flow_id, entry.state, entry.error))
+        self.announce(entry)
         return is_cancelled
 
-    async def write_in(self, tx: Transaction, entry: Entry) -> bool:
-        """`write` inside the caller's transaction; the caller announces an end itself."""
+    def announce(self, entry: Entry) -> None:
+        """Tell of a flow's end, once the transaction that wrote `entry` is over."""
+        if entry.state in ENDED and self._ended is not None:
+            self._ended(Ended(entry.flow_id, entry.state, entry.error))
+
+    async def write_in(self, tx: Transaction, entry: Entry) -> Any:
+        """`write` inside the caller's transaction, which calls `announce` afterwards.
+
+        Returns what the row says beside: is_cancelled, name, subject, home, params, request_id.
+        """
         row = await tx.one(
             self._sql.advance,
             id=entry.flow_id, epoch=entry.epoch, attempt=entry.attempt, state=entry.state,
@@ -132,7 +159,7 @@ class SqlJournal:
         )  # fmt: skip
         if row is None:
             raise StaleEpoch(flow_id=entry.flow_id, epoch=entry.epoch)
-        return bool(row["is_cancelled"])
+        return row
 
     async def beat(self, flows: Sequence[tuple[str, int]]) -> None:
         async def work(tx: Transaction) -> None:
@@ -185,7 +212,20 @@ class _Statements:
             "state = CASE WHEN :state = '' THEN state ELSE :state END, "
             "error = CASE WHEN :state = 'running' THEN NULL ELSE COALESCE(:error, error) END, "
             "secret = CASE WHEN :state IN ('done', 'failed') THEN NULL ELSE secret END "
-            "WHERE id = :id AND epoch = :epoch AND state IN ('running', 'undoing') RETURNING is_cancelled"
+            "WHERE id = :id AND epoch = :epoch AND state IN ('running', 'undoing') RETURNING is_cancelled, name, subject, home, params, request_id"
+        )
+        self.forbid = sql(
+            f"INSERT INTO {flows} (id, name, version, subject, params, state, home, epoch, attempt, owner, beat, "
+            "is_cancelled, error, request_id, secret, boot_id, deadline_ms, events, steps, created_at, updated_at) "
+            "VALUES (:id, 'forbidden', 1, :subject, :params, 'failed', :home, 1, 1, '', 0, 1, NULL, '', NULL, '', 0, "
+            ":none, :none, :now, :now) ON CONFLICT (id) DO NOTHING"
+        )
+        self.close = sql(
+            f"UPDATE {flows} SET state = 'failed', epoch = epoch + 1, is_cancelled = 1, secret = NULL, "
+            "updated_at = :now WHERE id = :id AND epoch = :epoch AND state IN ('running', 'undoing', 'stuck')"
+        )
+        self.open_of = sql(
+            f"SELECT id, name FROM {flows} WHERE subject = :subject AND state IN ('running', 'undoing', 'stuck')"
         )
         self.beat = sql(f"UPDATE {flows} SET beat = beat + 1 WHERE id = :id AND epoch = :epoch")
         self.open = sql(

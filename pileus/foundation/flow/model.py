@@ -112,7 +112,7 @@ class Ended(msgspec.Struct, omit_defaults=True):
 class StepContext(Generic[S]):
     """What a step sees: the wing's own objects, the outputs so far, the trace. Nothing else."""
 
-    __slots__ = ("attempt", "cancelled", "flow", "is_repeat", "outputs", "runtime", "services", "trace")
+    __slots__ = ("attempt", "cancelled", "flow", "is_repeat", "memory", "outputs", "runtime", "services", "trace")
 
     def __init__(self, flow: FlowRecord, services: S, runtime: Runtime):
         self.flow = flow
@@ -120,6 +120,7 @@ class StepContext(Generic[S]):
         self.runtime = runtime
         self.attempt = flow.attempt
         self.outputs: dict[str, Any] = {}
+        self.memory: dict[str, Any] = {}  # for this process alone: gone with it, never journalled
         self.trace = Trace()
         self.cancelled = asyncio.Event()
         self.is_repeat = False  # whether this step may have run before: after a crash, or a retry

@@ -39,7 +39,7 @@ class Runner:
     ):
         self._journal = journal
         self._flows = {(flow.name, flow.version): flow for flow in flows}
-        self._services = services
+        self.services = services
         self._runtime = runtime
         self._home = home
         self._lease_s = lease_s
@@ -61,7 +61,7 @@ class Runner:
         flow = self._flows.get((record.name, record.version))
         if flow is None or record.id in self._running:
             return
-        context = StepContext(record, self._services, self._runtime)
+        context = StepContext(record, self.services, self._runtime)
         if record.is_cancelled:
             context.cancelled.set()
         self._running[record.id] = (record, context)
@@ -82,6 +82,12 @@ class Runner:
         for head in await self._journal.open_flows(self._home):
             adopted += await self._adopt(head)
         return adopted
+
+    async def adopt_now(self, flow_id: str) -> None:
+        """Adopt one open flow of this home that nobody here runs. Only for a home that has no other runner."""
+        for head in await self._journal.open_flows(self._home):
+            if head.id == flow_id:
+                await self._adopt(head)
 
     async def adopt_abandoned(self) -> int:
         """One pass: adopt the flows that have not moved for a lease. Call it more often than once a lease."""

@@ -1,0 +1,1 @@
+"""What compute can be asked to do: one public function a use case, one transaction each."""

@@ -1,0 +1,129 @@
+"""The conductor: the hosts' only door to the database.
+
+It answers for servers' data, keeps the hosts' journals and heartbeats, and adopts flows whose runner died.
+"""
+
+from typing import Any
+
+import msgspec
+
+from pileus.compute.app.host_journal import HostJournal
+from pileus.compute.domain.errors import ServerNotFound
+from pileus.compute.domain.server import Server, changed
+from pileus.compute.domain.server_states import PowerState
+from pileus.compute.flows.saving import save_server
+from pileus.compute.service import CONDUCTOR, Compute
+from pileus.compute.store import servers, services
+from pileus.foundation.bus import Delivery
+from pileus.foundation.database import Transaction
+from pileus.foundation.flow import StaleEpoch
+from pileus.foundation.flow.remote import journal_methods
+from pileus.foundation.trace import Event
+
+NAME = "conductor"
+
+
+class Conductor:
+    """One conductor; any number of them may serve the topic."""
+
+    def __init__(self, compute: Compute):
+        self._compute = compute
+
+    def serve(self) -> None:
+        methods = {
+            "server.data": self.server_data,
+            "server.power": self.server_power,
+            "host.report": self.host_report,
+            "host.beat": self.host_beat,
+            "host.epochs": self.host_epochs,
+            **journal_methods(HostJournal(self._compute)),
+        }
+        self._compute.bus.serve(CONDUCTOR, methods)
+
+    async def server_data(self, delivery: Delivery) -> dict[str, Any]:
+        """Steps 16 and 17: everything a host needs to build a server, the user's token included."""
+        args, name = delivery.args, self._compute.runtime.name
+        started = self._compute.runtime.now()
+        server = await servers.find(self._compute.database, args["server_id"])
+        if server is None:
+            raise ServerNotFound(server_id=args["server_id"])
+        if server.host != args["host"] or server.epoch != args["epoch"]:
+            raise StaleEpoch(flow_id=args.get("launch_id", ""), epoch=args["epoch"])
+        token = await self._token(args.get("launch_id", ""))
+        read = self._compute.runtime.now()
+        flavor = server.flavor
+        data: dict[str, object] = {"server": server.id, "vcpus": flavor.vcpus, "ram_mib": flavor.ram_mib,
+                                   "disk_gib": flavor.disk_gib}  # fmt: skip
+        delivery.trace.add(Event(16, NAME, "database", started, read - started, process=name, data={"reads": "server"}))
+        delivery.trace.add(Event(17, "database", NAME, read, 0, process=name, data=data))
+        return {"server": msgspec.to_builtins(server), "token": token}
+
+    async def _token(self, launch_id: str) -> str:
+        """The token that a launch's flow keeps; the empty string once the flow has ended."""
+        record = await self._compute.journal.get(launch_id) if launch_id else None
+        if record is None or record.secret is None:
+            return ""
+        return self._compute.sealer.open(record.secret, "launch").decode()
+
+    async def server_power(self, delivery: Delivery) -> bool:
+        """A guest's power state as its host sees it, when it changed by itself."""
+        args = delivery.args
+        power = PowerState(args["power_state"])
+
+        def seen(server: Server) -> Server:
+            if server.host != args["host"] or server.action is not None or server.power_state is power:
+                return server
+            return changed(server, self._compute.runtime.now(), power_state=power)
+
+        return await save_server(self._compute, args["server_id"], seen) is not None
+
+    # -- hosts --------------------------------------------------------------------------------------------
+    async def host_report(self, delivery: Delivery) -> dict[str, Any]:
+        """A host says what it has; placement learns it too."""
+        args, compute = delivery.args, self._compute
+        inventory = args["inventory"]
+
+        async def work(tx: Transaction) -> services.Service:
+            return await services.report(
+                tx, args["host"], new_id=compute.runtime.uuid(), zone=args["zone"] or compute.settings.default_zone,
+                version=args["version"], inventory=inventory, roles=tuple(args["roles"]), now=compute.runtime.now(),
+            )  # fmt: skip
+
+        service = await compute.database.transact(work)
+        await compute.placement.ensure_provider(service.id, args["host"], self._inventory(inventory))
+        return {"service_id": service.id}
+
+    def _inventory(self, inventory: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """What placement counts of a host; its unit rules are the inventory's totals."""
+        settings = self._compute.settings
+
+        def entry(total: int, ratio: float, reserved: int = 0) -> dict[str, Any]:
+            return {
+                "total": max(total, 1), "reserved": min(reserved, max(total - 1, 0)), "min_unit": 1,
+                "max_unit": max(total, 1), "step_size": 1, "allocation_ratio": ratio,
+            }  # fmt: skip
+
+        return {
+            "VCPU": entry(inventory["vcpus"], settings.cpu_ratio),
+            "MEMORY_MB": entry(inventory["ram_mib"], settings.ram_ratio, settings.reserved_ram_mib),
+            "DISK_GB": entry(inventory["disk_gib"], settings.disk_ratio),
+        }
+
+    async def host_beat(self, delivery: Delivery) -> bool:
+        """A heartbeat; False asks the host to report itself again."""
+
+        async def work(tx: Transaction) -> bool:
+            return await services.beat(tx, delivery.args["host"], now=self._compute.runtime.now())
+
+        return await self._compute.database.transact(work)
+
+    async def host_epochs(self, delivery: Delivery) -> dict[str, Any]:
+        """What a host that comes back must know before it starts or answers anything.
+
+        `servers` are its own with their epochs; `gone` are those of `ids` that were deleted or are elsewhere now.
+        """
+        host, ids = delivery.args["host"], delivery.args["ids"]
+        here = await servers.epochs_on_host(self._compute.database, host)
+        gone = await servers.tombstones(self._compute.database, ids)
+        gone |= await servers.elsewhere(self._compute.database, ids, host)
+        return {"servers": here, "gone": gone}

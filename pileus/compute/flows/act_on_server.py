@@ -1,0 +1,94 @@
+"""One action on one server that has a host: the host does it, then the server's state says so.
+
+Which actions there are, when they may begin and where they end is `domain/server_states.py`; what a host does for each
+is `host/actions.py`. This flow only carries the request there, and the answer back.
+"""
+
+from typing import Any
+
+import msgspec
+
+from pileus.compute.domain.errors import HostUnavailable
+from pileus.compute.domain.server import Fault, Server, changed
+from pileus.compute.domain.server_states import Action, PowerState, fail, finish
+from pileus.compute.flows.saving import Outcome, save_server
+from pileus.compute.flows.watching import is_down
+from pileus.compute.service import Compute, host_topic
+from pileus.compute.store import servers
+from pileus.foundation import errors
+from pileus.foundation.context import Context
+from pileus.foundation.flow import Flow, NewFlow, Step, StepContext
+
+NAME = "act-on-server"
+PATIENCE_S = 600.0
+
+
+class ActParams(msgspec.Struct):
+    server_id: str
+    action: str
+    args: dict[str, Any] = {}
+
+
+def new_act(
+    compute: Compute, context: Context, server: Server, action: Action, args: dict[str, Any], secret: bytes | None
+) -> NewFlow:
+    return NewFlow(
+        id=compute.runtime.uuid(), name=NAME, version=1, subject=server.id,
+        params={"server_id": server.id, "action": action.value, "args": args}, request_id=context.request_id,
+        secret=secret,
+    )  # fmt: skip
+
+
+async def act(step: StepContext[Compute], params: ActParams) -> dict[str, Any]:
+    """Have the host do it; the host's methods may be repeated."""
+    compute = step.services
+    server = await servers.find(compute.database, params.server_id)
+    if server is None or server.host is None:
+        raise HostUnavailable(host="")
+    if await is_down(compute, server.host):
+        raise errors.Conflict(f"The host of server {server.id} is down.")
+    secrets = compute.sealer.open(step.flow.secret, "act").decode() if step.flow.secret else ""
+    args = {
+        "server_id": server.id, "epoch": server.epoch, "action": params.action, "args": params.args,
+        "secret": secrets, "flow_id": step.flow.id,
+    }  # fmt: skip
+    done: dict[str, Any] = await compute.bus.call(
+        host_topic(server.host), "act", args, timeout_s=PATIENCE_S, request_id=step.request_id, record=step.trace
+    )
+    return done
+
+
+async def report_done(step: StepContext[Compute], params: ActParams) -> None:
+    compute, action = step.services, Action(params.action)
+    done = step.outputs["host"]
+
+    def finished(server: Server) -> Server:
+        if server.action is not action:
+            return server
+        now = compute.runtime.now()
+        power = done.get("power_state")
+        server = finish(server, action, now, power_state=PowerState(power) if power is not None else None)
+        return changed(server, now, **done["facts"]) if done.get("facts") else server
+
+    await save_server(compute, params.server_id, finished, Outcome(step.request_id, action))
+
+
+async def report_failure(step: StepContext[Compute], params: ActParams, error: errors.Error) -> None:
+    compute, action = step.services, Action(params.action)
+
+    def failed(server: Server) -> Server:
+        if server.action is not action:
+            return server
+        now = compute.runtime.now()
+        return fail(server, action, Fault(error.text, now, details=error.code), now)
+
+    await save_server(compute, params.server_id, failed, Outcome(step.request_id, action, error.text))
+
+
+ACT_ON_SERVER = Flow(
+    NAME,
+    version=1,
+    params=ActParams,
+    steps=(Step("host", act, timeout_s=PATIENCE_S + 10), Step("done", report_done)),
+    on_failure=report_failure,
+)

@@ -1,0 +1,160 @@
+"""A delete after its answer: everything the server has goes, whatever was in flight. It works from every state.
+
+No step has an undo: a delete only ever goes forward, and each step accepts that there is nothing (left) to remove.
+"""
+
+import msgspec
+
+from pileus.compute.domain.server import Fault, Server
+from pileus.compute.domain.server_actions import EVENTS
+from pileus.compute.domain.server_states import REMOVES, Action, fail, finish
+from pileus.compute.flows.saving import Outcome, save_server
+from pileus.compute.flows.watching import LOOK_AGAIN_S, is_down
+from pileus.compute.service import Compute, host_topic
+from pileus.compute.store import actions, servers
+from pileus.foundation import errors
+from pileus.foundation.context import Context
+from pileus.foundation.database import Transaction
+from pileus.foundation.flow import Flow, NewFlow, Step, StepContext
+from pileus.foundation.flow.model import ENDED
+
+NAME = "delete-server"
+
+
+class DeleteParams(msgspec.Struct):
+    server_id: str
+    project_id: str
+    is_forced: bool = False
+
+
+def new_delete(compute: Compute, context: Context, server: Server, *, is_forced: bool) -> NewFlow:
+    return NewFlow(
+        id=compute.runtime.uuid(), name=NAME, version=1, subject=server.id,
+        params={"server_id": server.id, "project_id": server.project_id, "is_forced": is_forced},
+        request_id=context.request_id,
+    )  # fmt: skip
+
+
+async def settle(step: StepContext[Compute], params: DeleteParams) -> None:
+    """Wait until everything else about this server has ended; it was cancelled with the delete's own row."""
+    compute = step.services
+    while True:
+        others = [
+            record for record in await compute.journal.of_subject(params.server_id)
+            if record.id != step.flow.id and record.name != NAME and record.state not in ENDED
+        ]  # fmt: skip
+        if not others:
+            return
+        for record in others:
+            await _hurry(compute, record.id, record.home)
+        ended = compute.endings.expect(others[0].id)
+        try:
+            if (await compute.journal.get(others[0].id)).state in ENDED:  # type: ignore[union-attr]
+                continue
+            async with compute.runtime.timeout(LOOK_AGAIN_S):
+                await ended.wait()
+        except TimeoutError:
+            await _give_up_on(compute, others[0].id)
+        finally:
+            compute.endings.forget(others[0].id, ended)
+
+
+async def _hurry(compute: Compute, flow_id: str, home: str) -> None:
+    compute.runner.cancel(flow_id)
+    if home.startswith("host:"):
+        compute.bus.cast(host_topic(home[5:]), "cancel", {"flow_id": flow_id})
+
+
+async def _give_up_on(compute: Compute, flow_id: str) -> None:
+    """Close a flow that nobody can finish: its host is dead, or it is stuck."""
+    record = await compute.journal.get(flow_id)
+    if record is None:
+        return
+    if record.state == "stuck" or (record.home.startswith("host:") and await is_down(compute, record.home[5:])):
+        await compute.journal.close(flow_id, record.epoch)
+
+
+async def remove_guest(step: StepContext[Compute], params: DeleteParams) -> None:
+    """Have the host remove the guest. A dead host does so when it comes back: the tombstone tells it."""
+    compute = step.services
+    server = await servers.find(compute.database, params.server_id)
+    if server is None or server.host is None or await is_down(compute, server.host):
+        return
+    args = {"server_id": server.id, "epoch": server.epoch}
+    await compute.bus.call(
+        host_topic(server.host), "remove", args, timeout_s=compute.settings.call_timeout_s, request_id=step.request_id
+    )
+
+
+async def release_volumes(step: StepContext[Compute], params: DeleteParams) -> None:
+    """Give attached volumes back, and delete those that were to go with the server."""
+    compute = step.services
+    server = await servers.find(compute.database, params.server_id)
+    if server is None or not server.volume_devices:
+        return
+    authority = compute.own_authority()
+    for attachment in await compute.volumes.attachments_of_server(server.id, authority):
+        await compute.volumes.drop(attachment["id"], authority)
+    for device in server.volume_devices:
+        if device.delete_on_termination and device.volume_id is not None:
+            await compute.volumes.delete(device.volume_id, authority)
+
+
+async def release_ports(step: StepContext[Compute], params: DeleteParams) -> None:
+    """Delete the ports that were made for the server, unbind those that were brought."""
+    compute = step.services
+    server = await servers.find(compute.database, params.server_id)
+    if server is not None:
+        brought = [nic.port_id for nic in server.networks.nics if nic.port_id is not None]
+        await compute.networks.release_ports(server.id, compute.own_authority(), brought=brought)
+
+
+async def release_claim(step: StepContext[Compute], params: DeleteParams) -> None:
+    await step.services.placement.release(params.server_id)
+
+
+async def bury(step: StepContext[Compute], params: DeleteParams) -> None:
+    """Remove the row; history keeps what the API must still answer."""
+    compute = step.services
+
+    async def work(tx: Transaction) -> None:
+        server = await servers.find(tx, params.server_id)
+        if server is None:
+            return
+        action = server.action if server.action in REMOVES else Action.DELETE
+        after = finish(server, action, compute.runtime.now())
+        await servers.bury(tx, server, after, host=server.host)
+        await actions.end_event(tx, server.id, step.request_id, EVENTS[action], now=compute.runtime.now())
+
+    await compute.database.transact(work)
+
+
+async def report_failure(step: StepContext[Compute], params: DeleteParams, error: errors.Error) -> None:
+    """The server stays, in ERROR with the reason; deleting it again begins anew."""
+    compute = step.services
+
+    def failed(server: Server) -> Server:
+        if server.action not in REMOVES:
+            return server
+        now = compute.runtime.now()
+        return fail(server, server.action, Fault(f"The server could not be deleted: {error.text}", now), now)
+
+    await save_server(compute, params.server_id, failed, Outcome(step.request_id, Action.DELETE, error.text))
+
+
+_PATIENT = (0.2, 1.0, 3.0, 10.0, 30.0)
+
+DELETE_SERVER = Flow(
+    NAME,
+    version=1,
+    params=DeleteParams,
+    steps=(
+        Step("settle", settle, timeout_s=3600.0, retry_after_s=_PATIENT),
+        Step("guest", remove_guest, retry_after_s=_PATIENT),
+        Step("volumes", release_volumes, retry_after_s=_PATIENT),
+        Step("ports", release_ports, retry_after_s=_PATIENT),
+        Step("claim", release_claim, retry_after_s=_PATIENT),
+        Step("bury", bury),
+    ),
+    on_failure=report_failure,
+)

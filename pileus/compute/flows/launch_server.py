@@ -1,0 +1,152 @@
+"""A launch after its 202: choose a host, hand over, watch; on failure take all back and try the next host.
+
+The guest itself is built by a flow of the host (`host/flows/build_server.py`); this one only waits for it.
+"""
+
+from typing import Any
+
+import msgspec
+
+from pileus.compute.service import SCHEDULER, Compute, host_topic
+from pileus.compute.domain.errors import AttemptsUsedUp
+from pileus.compute.domain.server import Fault, Server, changed
+from pileus.compute.domain.server_states import Action, TaskState, advance, fail
+from pileus.compute.flows.saving import Outcome, save_server
+from pileus.compute.flows.watching import cancel_flow, wait_for
+from pileus.compute.store import servers
+from pileus.foundation import errors
+from pileus.foundation.context import Context
+from pileus.foundation.flow import Cancelled, Flow, NewFlow, Step, StepContext
+from pileus.foundation.trace import Event, Trace
+
+NAME = "launch-server"
+FINAL = frozenset({"compute.no-valid-host", "compute.build.aborted", "flow.cancelled", "compute.scheduling.superseded"})
+"""Codes of errors that no other host mends."""
+
+
+class LaunchParams(msgspec.Struct):
+    server_id: str
+    place: dict[str, Any] = {}
+    max_attempts: int = 3
+
+
+def new_launch(
+    compute: Compute,
+    context: Context,
+    server: Server,
+    secret: bytes,
+    events: list[Event],
+    place: dict[str, Any] | None = None,
+) -> NewFlow:
+    """The flow that launches `server`; `secret` is the user's sealed token."""
+    return NewFlow(
+        id=compute.runtime.uuid(), name=NAME, version=1, subject=server.id,
+        params={"server_id": server.id, "place": place or {}, "max_attempts": compute.settings.max_attempts},
+        request_id=context.request_id, secret=secret, events=events,
+    )  # fmt: skip
+
+
+def build_id(flow_id: str, attempt: int) -> str:
+    """The id of the host's flow that builds in one attempt: the same whenever it is asked for."""
+    return f"{flow_id}.{attempt}"
+
+
+def cast_launch(
+    compute: Compute, server: Server, flow_id: str, attempt: int, request_id: str, record: Trace | None = None
+) -> None:
+    """Step 12: nudge the host that the row names. It may be done again at any time."""
+    assert server.host is not None
+    args = {
+        "flow_id": build_id(flow_id, attempt), "server_id": server.id, "epoch": server.epoch, "launch_id": flow_id,
+        "attempt": attempt,
+    }  # fmt: skip
+    envelope = compute.bus.cast(host_topic(server.host), "launch", args, request_id=request_id, source="scheduler")
+    if record is not None:
+        data: dict[str, object] = {"method": "launch", "host": server.host, "message": envelope.id}
+        record.add(Event(12, "scheduler", "bus", envelope.sent, 0, process=compute.runtime.name, data=data))
+
+
+async def select_host(step: StepContext[Compute], params: LaunchParams) -> dict[str, Any]:
+    """Have the scheduler choose; asked again, it names the same host."""
+    tried = [line.output["host"] for line in step.flow.steps
+             if line.name == "place" and line.attempt < step.attempt and line.output]  # fmt: skip
+    args = {
+        "server_id": params.server_id, "flow_id": step.flow.id, "attempt": step.attempt, "tried": tried,
+        "place": params.place,
+    }  # fmt: skip
+    found: dict[str, Any] = await step.services.bus.call(
+        SCHEDULER, "select_host", args, timeout_s=step.services.settings.call_timeout_s, request_id=step.request_id,
+        source="compute-api", record=step.trace, steps=(8, 9, 0),
+    )  # fmt: skip
+    return found
+
+
+async def release_place(step: StepContext[Compute], params: LaunchParams) -> None:
+    """Give the claim back and take the host out of the row."""
+    compute = step.services
+    await compute.placement.release(params.server_id)
+
+    def without_host(server: Server) -> Server:
+        if server.action is not Action.LAUNCH or server.host is None:
+            return server
+        now = compute.runtime.now()
+        return changed(advance(server, TaskState.SCHEDULING, now), now, host=None, node=None, interfaces=())
+
+    await save_server(compute, params.server_id, without_host)
+
+
+async def build(step: StepContext[Compute], params: LaunchParams) -> None:
+    """Wait until the host has built the guest; its failure is ours."""
+    compute = step.services
+    flow_id = build_id(step.flow.id, step.attempt)
+
+    async def nudge() -> None:
+        server = await servers.find(compute.database, params.server_id)
+        if server is not None and server.host is not None:
+            cast_launch(compute, server, step.flow.id, step.attempt, step.request_id)
+
+    record = await wait_for(step, flow_id, host=step.outputs["place"]["host"], nudge=nudge)
+    if record.state != "done":
+        raise errors.from_wire(record.error or errors.to_wire(errors.Error()))
+
+
+async def abandon_build(step: StepContext[Compute], params: LaunchParams) -> None:
+    """Let the host undo what it began; return when it has, or when it never will again."""
+    place = step.outputs.get("place")
+    if place is not None:
+        await cancel_flow(step, build_id(step.flow.id, step.attempt), host=place["host"])
+
+
+async def report_failure(step: StepContext[Compute], params: LaunchParams, error: errors.Error) -> None:
+    """The server ends in ERROR with the reason, unless it is being deleted."""
+    compute = step.services
+    if isinstance(error, Cancelled):
+        return
+    if step.attempt > 1 and error.code == "compute.no-valid-host":
+        error = AttemptsUsedUp(reason=error.text)
+
+    def failed(server: Server) -> Server:
+        if server.action is not Action.LAUNCH:
+            return server
+        now = compute.runtime.now()
+        fault = Fault(error.text, now, code=500, details=f"{error.code} {error.facts}")
+        return changed(fail(server, Action.LAUNCH, fault, now), now, host=None, node=None)
+
+    await save_server(compute, params.server_id, failed, Outcome(step.request_id, Action.LAUNCH, error.text))
+
+
+def may_try_again(error: errors.Error, attempt: int) -> bool:
+    return attempt < 3 and error.code not in FINAL
+
+
+LAUNCH_SERVER = Flow(
+    NAME,
+    version=1,
+    params=LaunchParams,
+    steps=(
+        Step("place", select_host, undo=release_place),
+        Step("build", build, undo=abandon_build, timeout_s=3600.0),
+    ),
+    on_failure=report_failure,
+    again=may_try_again,
+)

@@ -1,0 +1,88 @@
+"""How a flow waits for another one that a host runs, and how it stops it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from pileus.compute.service import Compute, host_topic
+from pileus.compute.domain.errors import HostUnavailable
+from pileus.compute.store import services
+from pileus.foundation.database import Transaction
+from pileus.foundation.flow import Cancelled, FlowRecord, StepContext
+from pileus.foundation.flow.model import ENDED
+
+LOOK_AGAIN_S = 2.0
+
+
+async def wait_for(
+    step: StepContext[Compute], flow_id: str, *, host: str, nudge: Callable[[], Awaitable[None]]
+) -> FlowRecord:
+    """Return the flow as it ended. A flow that has not begun after a while is nudged again.
+
+    Raises: Cancelled when ours is; HostUnavailable when the host is down.
+    """
+    compute = step.services
+    while True:
+        ended = compute.endings.expect(flow_id)
+        try:
+            record = await compute.journal.get(flow_id)
+            if record is not None and record.state in ENDED:
+                return record
+            if step.cancelled.is_set():
+                raise Cancelled(reason="it was asked to stop")
+            if record is None and step.is_repeat:
+                await nudge()
+            if not await _first(step, ended, LOOK_AGAIN_S):
+                if await is_down(compute, host):
+                    raise HostUnavailable(host=host)
+                step.is_repeat = True
+        finally:
+            compute.endings.forget(flow_id, ended)
+
+
+async def _first(step: StepContext[Any], ended: Any, seconds: float) -> bool:
+    """Wait for the end, for our own cancellation, or for `seconds`; False when only time passed."""
+    waits = {asyncio.ensure_future(ended.wait()), asyncio.ensure_future(step.cancelled.wait())}
+    try:
+        done, _ = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        return bool(done)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+async def cancel_flow(step: StepContext[Compute], flow_id: str, *, host: str) -> None:
+    """Have a host's flow unwind, and return when it has ended. Of a dead host it is closed without the host.
+
+    A flow that has not begun yet is kept from beginning.
+    """
+    compute = step.services
+
+    async def work(tx: Transaction) -> None:
+        await compute.journal.forbid(tx, flow_id, subject=step.subject, home=f"host:{host}")
+        await compute.journal.cancel(tx, flow_id)
+
+    await compute.database.transact(work)
+    while True:
+        ended = compute.endings.expect(flow_id)
+        try:
+            record = await compute.journal.get(flow_id)
+            if record is None or record.state in ENDED:
+                return
+            compute.bus.cast(host_topic(host), "cancel", {"flow_id": flow_id}, request_id=step.request_id)
+            try:
+                async with compute.runtime.timeout(LOOK_AGAIN_S):
+                    await ended.wait()
+            except TimeoutError:
+                if await is_down(compute, host):
+                    await compute.journal.close(flow_id, record.epoch)
+        finally:
+            compute.endings.forget(flow_id, ended)
+
+
+async def is_down(compute: Compute, host: str) -> bool:
+    """Whether the host counts as dead; see `app/liveness.py`."""
+    service = await services.find(compute.database, host)
+    if service is None or service.is_forced_down:
+        return True
+    return not compute.hosts_alive(host, service.beats)

@@ -1,0 +1,86 @@
+"""What a host does for each action on a server: a table, and one short function each. All may be repeated."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from pileus.compute.domain.errors import ActionNotSupported
+from pileus.compute.domain.server_states import Action
+from pileus.compute.drivers.base import Pauses, PowerState, SetsPassword, Suspends
+from pileus.compute.host.services import HostServices
+
+Args = dict[str, Any]
+Done = dict[str, Any]
+Do = Callable[[HostServices, str, Args], Awaitable[Done]]
+
+STOP_TIMEOUT_S = 60.0
+
+
+async def start(host: HostServices, server_id: str, args: Args) -> Done:
+    await host.hypervisor.start(server_id)
+    return _power(PowerState.RUNNING)
+
+
+async def stop(host: HostServices, server_id: str, args: Args) -> Done:
+    await host.hypervisor.stop(server_id, timeout_s=STOP_TIMEOUT_S)
+    return _power(PowerState.SHUTDOWN)
+
+
+async def reboot_soft(host: HostServices, server_id: str, args: Args) -> Done:
+    await host.hypervisor.reboot(server_id, timeout_s=STOP_TIMEOUT_S)
+    return _power(PowerState.RUNNING)
+
+
+async def reboot_hard(host: HostServices, server_id: str, args: Args) -> Done:
+    await host.hypervisor.reboot(server_id, hard=True)
+    return _power(PowerState.RUNNING)
+
+
+async def pause(host: HostServices, server_id: str, args: Args) -> Done:
+    await _role(host, Pauses, "pause").pause(server_id)
+    return _power(PowerState.PAUSED)
+
+
+async def unpause(host: HostServices, server_id: str, args: Args) -> Done:
+    await _role(host, Pauses, "unpause").unpause(server_id)
+    return _power(PowerState.RUNNING)
+
+
+async def suspend(host: HostServices, server_id: str, args: Args) -> Done:
+    await _role(host, Suspends, "suspend").suspend(server_id)
+    return _power(PowerState.SHUTDOWN)
+
+
+async def resume(host: HostServices, server_id: str, args: Args) -> Done:
+    await _role(host, Suspends, "resume").resume(server_id)
+    return _power(PowerState.RUNNING)
+
+
+async def change_password(host: HostServices, server_id: str, args: Args) -> Done:
+    password = msgspec.json.decode(args["secret"])["password"]
+    await _role(host, SetsPassword, "set the password").set_admin_password(server_id, password)
+    return {}
+
+
+def _power(state: PowerState) -> Done:
+    return {"power_state": int(state)}
+
+
+def _role(host: HostServices, role: Any, what: str) -> Any:
+    if not isinstance(host.hypervisor, role):
+        raise ActionNotSupported(action=what)
+    return host.hypervisor
+
+
+ACTIONS: dict[Action, Do] = {
+    Action.START: start,
+    Action.STOP: stop,
+    Action.REBOOT_SOFT: reboot_soft,
+    Action.REBOOT_HARD: reboot_hard,
+    Action.PAUSE: pause,
+    Action.UNPAUSE: unpause,
+    Action.SUSPEND: suspend,
+    Action.RESUME: resume,
+    Action.CHANGE_PASSWORD: change_password,
+}

@@ -1,0 +1,167 @@
+"""The compute-host: takes what the bus brings for this host, builds and keeps guests, reports what it sees.
+
+Before it starts a guest or answers anything it asks for its current epochs, and removes guests that an old one or a
+tombstone has made void. Guests without our mark are never touched.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+import msgspec
+
+from pileus import __version__
+from pileus.compute.domain.errors import ActionNotSupported
+from pileus.compute.domain.server_states import Action
+from pileus.compute.drivers.base import HasConsole, PowerChange, StaleEpoch, roles_of
+from pileus.compute.host.actions import ACTIONS
+from pileus.compute.host.flows.build_server import BUILD_SERVER
+from pileus.compute.host.flows.build_server import NAME as BUILD
+from pileus.compute.host.services import HostServices
+from pileus.foundation.bus import Delivery
+from pileus.foundation.errors import Error, NotSupported, Unavailable
+from pileus.foundation.flow import NewFlow, Runner
+from pileus.foundation.flow.remote import BusJournal
+
+log = logging.getLogger("pileus.compute.host")
+
+CONDUCTOR = "conductor"
+FLOWS = (BUILD_SERVER,)
+
+
+class Agent:
+    """One hypervisor host at work."""
+
+    def __init__(self, services: HostServices, *, lease_s: float = 15.0, heartbeat_s: float = 10.0):
+        self._host = services
+        self._heartbeat_s = heartbeat_s
+        self.runner = Runner(
+            BusJournal(services.bus, CONDUCTOR, self._home), FLOWS, services, services.runtime, home=self._home,
+            lease_s=lease_s,
+        )  # fmt: skip
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._unsubscribe: Any = None
+
+    @property
+    def _home(self) -> str:
+        return f"host:{self._host.host}"
+
+    async def start(self) -> None:
+        """Find the guests, learn the epochs, go on with what was begun, then listen."""
+        host = self._host
+        await host.hypervisor.open()
+        await self.report()
+        await self.remove_void_guests()
+        self._unsubscribe = host.hypervisor.subscribe(self._power_changed)
+        await self.runner.recover()
+        host.bus.serve(
+            f"compute-host.{host.host}",
+            {
+                "launch": self.launch,
+                "cancel": self.cancel,
+                "remove": self.remove,
+                "act": self.act,
+                "console_output": self.console_output,
+                "guests": self.guests,
+            },
+        )
+        host.runtime.spawn(self._beat(), f"heartbeat {host.host}")
+        host.runtime.spawn(self.runner.keep(), f"leases {host.host}")
+
+    async def stop(self) -> None:
+        """Let go; guests go on as they are."""
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+        await self._host.hypervisor.close()
+
+    async def report(self) -> None:
+        inventory = await self._host.hypervisor.inventory()
+        await self._host.conductor.report(
+            zone=self._host.zone, version=__version__, inventory=msgspec.to_builtins(inventory),
+            roles=sorted(roles_of(self._host.hypervisor)),
+        )  # fmt: skip
+
+    async def remove_void_guests(self) -> None:
+        """Remove guests of ours that were deleted, built anew or moved while this host was away."""
+        guests = await self._host.hypervisor.list_guests()
+        here, gone = await self._host.conductor.epochs([guest.server_id for guest in guests])
+        for guest in guests:
+            current = here.get(guest.server_id)
+            if (current is not None and guest.epoch < current) or guest.server_id in gone:
+                log.warning("removing guest of server %s: epoch %s is over", guest.server_id, guest.epoch)
+                await self._host.hypervisor.ensure_no_guest(guest.server_id)
+
+    async def _beat(self) -> None:
+        while True:
+            await self._host.runtime.sleep(self._heartbeat_s)
+            try:
+                if not await self._host.conductor.beat():
+                    await self.report()
+            except Unavailable as error:
+                log.warning("heartbeat of %s: %s", self._host.host, error)
+
+    # -- what the bus brings ------------------------------------------------------------------------------
+    async def launch(self, delivery: Delivery) -> None:
+        """Step 13: begin to build; coming twice, it is one build."""
+        args = delivery.args
+        params = {
+            "server_id": args["server_id"], "epoch": args["epoch"], "launch_id": args["launch_id"],
+            "attempt": args["attempt"], "sent": delivery.sent, "taken": delivery.taken, "message": delivery.id,
+        }  # fmt: skip
+        await self.runner.start(
+            NewFlow(
+                id=args["flow_id"], name=BUILD, version=1, subject=args["server_id"], params=params, home=self._home,
+                request_id=delivery.request_id,
+            )  # fmt: skip
+        )
+
+    async def cancel(self, delivery: Delivery) -> None:
+        """Wake a flow that is to unwind; one that nobody runs here is taken up first."""
+        flow_id = delivery.args["flow_id"]
+        if not self.runner.is_running(flow_id):
+            await self.runner.adopt_now(flow_id)
+        self.runner.cancel(flow_id)
+
+    async def remove(self, delivery: Delivery) -> None:
+        """Have no guest of this server; nothing there is fine."""
+        args = delivery.args
+        async with self._lock(args["server_id"]):
+            try:
+                await self._host.hypervisor.ensure_no_guest(args["server_id"], epoch=args["epoch"])
+            except StaleEpoch as stale:
+                log.warning("remove: %s", stale)
+        await self._host.documents.forget(args["server_id"])
+        self._locks.pop(args["server_id"], None)
+
+    async def act(self, delivery: Delivery) -> dict[str, Any]:
+        """Do one action; two of one server never overlap."""
+        args = delivery.args
+        do = ACTIONS.get(Action(args["action"]))
+        if do is None:
+            raise NotSupported(f"This host does not know the action {args['action']}.")
+        async with self._lock(args["server_id"]):
+            return await do(self._host, args["server_id"], args)
+
+    async def console_output(self, delivery: Delivery) -> bytes:
+        if not isinstance(self._host.hypervisor, HasConsole):
+            raise ActionNotSupported(action="get the console output")
+        return await self._host.hypervisor.console_output(delivery.args["server_id"], delivery.args["lines"])
+
+    async def guests(self, delivery: Delivery) -> dict[str, Any]:
+        """For the audit: every guest of ours, and the names of the others."""
+        guests = await self._host.hypervisor.list_guests()
+        unknown = await self._host.hypervisor.list_unknown_guests()
+        return {"guests": msgspec.to_builtins(guests), "unknown": unknown}
+
+    def _lock(self, server_id: str) -> asyncio.Lock:
+        return self._locks.setdefault(server_id, asyncio.Lock())
+
+    # -- what guests do by themselves ---------------------------------------------------------------------
+    def _power_changed(self, change: PowerChange) -> None:
+        self._host.runtime.spawn(self._report_power(change), f"power of {change.server_id}")
+
+    async def _report_power(self, change: PowerChange) -> None:
+        try:
+            await self._host.conductor.power(change.server_id, int(change.power_state))
+        except Error as error:  # only a nudge: the next look tells again
+            log.info("power of %s: %s", change.server_id, error)

@@ -1,0 +1,1 @@
+"""Long work that a host does itself; the journal is a peer."""

@@ -1,0 +1,51 @@
+"""The conductor, as a host needs it: servers' data, heartbeats, epochs. Always over the bus."""
+
+from typing import Any
+
+import msgspec
+
+from pileus.compute.domain.server import Server
+from pileus.foundation.bus import Bus
+from pileus.foundation.trace import Trace
+
+TOPIC = "conductor"
+
+
+class Conductor:
+    """Asks in the name of one host."""
+
+    def __init__(self, bus: Bus, host: str, timeout_s: float = 30.0):
+        self._bus = bus
+        self._host = host
+        self._timeout_s = timeout_s
+
+    async def _call(self, method: str, **options: Any) -> Any:
+        args = options.pop("args", {}) | {"host": self._host}
+        return await self._bus.call(TOPIC, method, args, timeout_s=self._timeout_s, source="compute-host", **options)
+
+    async def server_data(
+        self, server_id: str, *, epoch: int, launch_id: str, request_id: str, record: Trace
+    ) -> tuple[Server, str]:
+        """Steps 14 to 18: the server and the token its launch was asked for with. Raises: StaleEpoch as Conflict."""
+        found = await self._call(
+            "server.data", args={"server_id": server_id, "epoch": epoch, "launch_id": launch_id},
+            request_id=request_id, record=record, steps=(14, 15, 18),
+        )  # fmt: skip
+        return msgspec.convert(found["server"], Server), found["token"]
+
+    async def report(self, *, zone: str, version: str, inventory: dict[str, Any], roles: list[str]) -> str:
+        """Say what the host has; returns the id of its service."""
+        args = {"zone": zone, "version": version, "inventory": inventory, "roles": roles}
+        return str((await self._call("host.report", args=args))["service_id"])
+
+    async def beat(self) -> bool:
+        """False: the cloud does not know this host (any more)."""
+        return bool(await self._call("host.beat"))
+
+    async def epochs(self, ids: list[str]) -> tuple[dict[str, int], dict[str, int]]:
+        """The servers of this host with their epochs, and which of `ids` were deleted, with their last."""
+        found = await self._call("host.epochs", args={"ids": ids})
+        return found["servers"], found["gone"]
+
+    async def power(self, server_id: str, power_state: int) -> None:
+        await self._call("server.power", args={"server_id": server_id, "power_state": power_state})

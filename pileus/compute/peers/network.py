@@ -1,0 +1,266 @@
+"""The network service, as compute needs it: what may be used, ports for servers, their binding to hosts."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from pileus.compute.domain.errors import (
+    NetworkAmbiguous,
+    NetworkNeedsSubnet,
+    PortTaken,
+    UnknownNetwork,
+    UnknownPort,
+    UnknownSecurityGroup,
+)
+from pileus.compute.domain.network_request import NetworkRequest, NicRequest
+from pileus.compute.domain.server import Address, Interface
+from pileus.compute.peers.authority import Authority
+from pileus.foundation import errors
+from pileus.foundation.http.client import Answer, Peer
+from pileus.foundation.trace import Trace
+
+Steps = tuple[int, int, int]
+OWNER = "compute:"  # what device_owner begins with; the availability zone follows
+
+
+class Vif(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A port as a host must plug it."""
+
+    port_id: str
+    network_id: str
+    network_name: str
+    mac: str
+    mtu: int
+    tap: str
+    addresses: tuple[Address, ...] = ()
+    is_ours: bool = True
+    tag: str | None = None
+    subnets: tuple[dict[str, Any], ...] = ()  # for metadata and config drive
+
+    def interface(self) -> Interface:
+        return Interface(
+            port_id=self.port_id, network_id=self.network_id, network_name=self.network_name, mac=self.mac,
+            addresses=self.addresses, tag=self.tag, is_ours=self.is_ours,
+        )  # fmt: skip
+
+
+class Networks:
+    """Networks and ports in somebody's name."""
+
+    def __init__(self, peer: Peer):
+        self._peer = peer
+
+    async def _ask(self, method: str, path: str, authority: Authority, **options: Any) -> Any:
+        return await self._peer.ask(method, f"/v2.0{path}", **await authority.tokens(), **options)
+
+    # -- before anything is promised ----------------------------------------------------------------------
+    async def resolve(
+        self,
+        request: NetworkRequest,
+        project_id: str,
+        authority: Authority,
+        *,
+        record: Trace | None = None,
+        steps: Steps = (0, 0, 0),
+        sub: str = "",
+    ) -> NetworkRequest:
+        """Check that what is asked for exists and may be used; `auto` becomes the network it stands for.
+
+        Raises: UnknownNetwork, UnknownPort, NetworkNeedsSubnet (400), NetworkAmbiguous, PortTaken (409).
+        """
+        traced = {"record": record, "steps": steps, "sub": sub}
+        if request.mode == "none":
+            return request
+        if request.mode == "auto":
+            return await self._automatic(project_id, authority, traced)
+        wanted = [nic.network_id for nic in request.nics if nic.network_id is not None]
+        if wanted:
+            found = await self._by_id("networks", wanted, authority, traced)
+            for network_id in wanted:
+                if network_id not in found:
+                    raise UnknownNetwork(network_id=network_id)
+                if not found[network_id]["subnets"]:
+                    raise NetworkNeedsSubnet(network_id=network_id)
+        ports = [nic.port_id for nic in request.nics if nic.port_id is not None]
+        if ports:
+            known = await self._by_id("ports", ports, authority, traced)
+            for port_id in ports:
+                if port_id not in known:
+                    raise UnknownPort(port_id=port_id)
+                if known[port_id]["device_id"]:
+                    raise PortTaken(port_id=port_id)
+        return request
+
+    async def _automatic(self, project_id: str, authority: Authority, traced: Mapping[str, Any]) -> NetworkRequest:
+        query = {"tenant_id": project_id, "shared": "false", "fields": ["id", "subnets"]}
+        found = (await self._ask("GET", "/networks", authority, query=query, **traced))["networks"]
+        if not found:
+            query = {"shared": "true", "fields": ["id", "subnets"]}
+            found = (await self._ask("GET", "/networks", authority, query=query))["networks"]
+        usable = [network for network in found if network["subnets"]]
+        if len(usable) > 1:
+            raise NetworkAmbiguous()
+        return NetworkRequest("list", tuple(NicRequest(network["id"]) for network in usable))
+
+    async def _by_id(
+        self, kind: str, ids: Sequence[str], authority: Authority, traced: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        query = {"id": list(dict.fromkeys(ids))}
+        found = await self._ask("GET", f"/{kind}", authority, query=query, **traced)
+        return {item["id"]: item for item in found[kind]}
+
+    async def security_group_ids(
+        self, names: Sequence[str], project_id: str, authority: Authority
+    ) -> list[str]:
+        """The ids of security groups named by name or id. Raises: UnknownSecurityGroup (400)."""
+        query = {"tenant_id": project_id, "fields": ["id", "name"]}
+        found = (await self._ask("GET", "/security-groups", authority, query=query))["security_groups"]
+        ids = []
+        for name in names:
+            match = next((group["id"] for group in found if name in (group["id"], group["name"])), None)
+            if match is None:
+                raise UnknownSecurityGroup(name=name, project_id=project_id)
+            ids.append(match)
+        return ids
+
+    # -- ports of a server --------------------------------------------------------------------------------
+    async def ensure_ports(
+        self,
+        server_id: str,
+        request: NetworkRequest,
+        *,
+        project_id: str,
+        host: str,
+        epoch: int,
+        hostname: str,
+        zone: str,
+        security_groups: Sequence[str],
+        authority: Authority,
+        record: Trace | None = None,
+        steps: Steps = (0, 0, 0),
+    ) -> list[Vif]:
+        """Have every wanted port, bound to `host`; repeated, the same ports are found by the server's id."""
+        if not request.nics:
+            return []
+        service = Authority(authority.service)
+        query = {"device_id": server_id}
+        traced = {"record": record, "steps": (steps[0], steps[1], 0)}
+        held = (await self._ask("GET", "/ports", service, query=query, **traced))["ports"]
+        binding = {"binding:host_id": host, "binding:profile": {"pileus_epoch": epoch}}
+        groups: list[str] | None = None
+        if tuple(security_groups) not in ((), ("default",)):
+            groups = await self.security_group_ids(security_groups, project_id, authority)
+        taken: set[str] = set()
+        ports: list[tuple[Any, NicRequest]] = []
+        for nic in request.nics:
+            port = _held(held, nic, taken)
+            if port is None and nic.port_id is None:
+                body = _new_port(server_id, nic, project_id, zone, hostname, groups) | binding
+                port = (await self._ask("POST", "/ports", authority, body={"port": body}, expect=(201,)))["port"]
+            elif port is None or port["binding:host_id"] != host or _epoch(port) != epoch:
+                body = {"device_id": server_id, "device_owner": OWNER + zone} | binding
+                path = f"/ports/{nic.port_id or port['id']}"
+                port = (await self._ask("PUT", path, service, body={"port": body}))["port"]
+            taken.add(port["id"])
+            ports.append((port, nic))
+        return await self._vifs(ports, authority, record, steps)
+
+    async def _vifs(
+        self, ports: Sequence[tuple[Any, NicRequest]], authority: Authority, record: Trace | None, steps: Steps
+    ) -> list[Vif]:
+        ids = [port["network_id"] for port, _ in ports]
+        service = Authority(authority.service)
+
+        def describe(answer: Answer) -> dict[str, object]:
+            return {
+                "ports": [
+                    {"id": port["id"], "mac": port["mac_address"],
+                     "addresses": [fixed["ip_address"] for fixed in port["fixed_ips"]]}
+                    for port, _ in ports
+                ]
+            }  # fmt: skip
+
+        networks = await self._ask(
+            "GET", "/networks", service, query={"id": list(dict.fromkeys(ids))},
+            record=record, steps=(0, 0, steps[2]), describe=describe,
+        )  # fmt: skip
+        by_id = {network["id"]: network for network in networks["networks"]}
+        return [_vif(port, by_id[port["network_id"]], nic) for port, nic in ports]
+
+    async def subnets(self, vifs: Sequence[Vif], authority: Authority) -> dict[str, Any]:
+        """The subnets behind these vifs' addresses, by id."""
+        ids = list(dict.fromkeys(address.subnet_id for vif in vifs for address in vif.addresses))
+        if not ids:
+            return {}
+        found = await self._ask("GET", "/subnets", Authority(authority.service), query={"id": ids})
+        return {subnet["id"]: subnet for subnet in found["subnets"]}
+
+    async def release_ports(self, server_id: str, authority: Authority, *, brought: Sequence[str]) -> None:
+        """Delete the ports that were made for the server; those the user `brought` are only unbound."""
+        service = Authority(authority.service)
+        query = {"device_id": server_id, "fields": ["id"]}
+        for port in (await self._ask("GET", "/ports", service, query=query))["ports"]:
+            path = f"/ports/{port['id']}"
+            if port["id"] in brought:
+                body = {"binding:host_id": "", "binding:profile": {}, "device_id": "", "device_owner": ""}
+                await self._ask("PUT", path, service, body={"port": body}, expect=(200, 404))
+            else:
+                await self._ask("DELETE", path, service, expect=(204, 404))
+
+    async def interfaces(self, server_id: str, authority: Authority) -> list[Any]:
+        """The server's ports as the network service shows them."""
+        found = await self._ask("GET", "/ports", Authority(authority.service), query={"device_id": server_id})
+        return list(found["ports"])
+
+
+def _held(held: Sequence[Any], nic: NicRequest, taken: set[str]) -> Any | None:
+    """The server's port that answers this request already."""
+    for port in held:
+        if port["id"] in taken:
+            continue
+        if nic.port_id is not None:
+            if port["id"] == nic.port_id:
+                return port
+        elif port["network_id"] == nic.network_id and (
+            nic.fixed_ip is None or any(fixed["ip_address"] == nic.fixed_ip for fixed in port["fixed_ips"])
+        ):
+            return port
+    return None
+
+
+def _epoch(port: Mapping[str, Any]) -> int:
+    return int((port.get("binding:profile") or {}).get("pileus_epoch", 0))
+
+
+def _new_port(
+    server_id: str, nic: NicRequest, project_id: str, zone: str, hostname: str, groups: list[str] | None
+) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "network_id": nic.network_id, "device_id": server_id, "device_owner": OWNER + zone,
+        "tenant_id": project_id, "admin_state_up": True,
+    }  # fmt: skip
+    if nic.fixed_ip is not None:
+        body["fixed_ips"] = [{"ip_address": nic.fixed_ip}]
+    if groups is not None:
+        body["security_groups"] = groups
+    return body
+
+
+def _vif(port: Mapping[str, Any], network: Mapping[str, Any], nic: NicRequest) -> Vif:
+    return Vif(
+        port_id=port["id"],
+        network_id=port["network_id"],
+        network_name=network["name"],
+        mac=port["mac_address"],
+        mtu=network.get("mtu") or 1500,
+        tap="tap" + port["id"][:11],
+        addresses=tuple(Address(fixed["ip_address"], fixed["subnet_id"]) for fixed in port["fixed_ips"]),
+        is_ours=nic.port_id is None,
+        tag=nic.tag,
+    )
+
+
+def is_quota(error: errors.Error) -> bool:
+    """Whether the network service refused for the project's quota."""
+    return error.facts.get("type") == "OverQuota"

@@ -1,0 +1,123 @@
+"""Compute's own objects, made once by the wiring and handed to every use case, bus method and flow step."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from pileus.compute.domain.liveness import Liveness
+from pileus.compute.peers.authority import Authority, TokenSource
+from pileus.compute.peers.image import Images
+from pileus.compute.peers.network import Networks
+from pileus.compute.peers.placement import Placement
+from pileus.compute.peers.volume import Volumes
+from pileus.compute.store.servers import Render
+from pileus.foundation.bus import Bus
+from pileus.foundation.database import Database
+from pileus.foundation.flow import Ended, Runner, SqlJournal
+from pileus.foundation.runtime import Runtime
+from pileus.foundation.sealing import Sealer
+
+CONDUCTOR = "conductor"
+SCHEDULER = "scheduler"
+ENDED = "compute.flow-ended"  # the channel on which ended flows are announced
+
+
+def host_topic(host: str) -> str:
+    """The bus topic that the compute-host on `host` serves."""
+    return f"compute-host.{host}"
+
+
+class ComputeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operator decides about compute."""
+
+    default_zone: str = "nova"
+    cpu_ratio: float = 4.0  # vCPUs promised for each real one
+    ram_ratio: float = 1.0
+    disk_ratio: float = 1.0
+    reserved_ram_mib: int = 512
+    max_attempts: int = 3  # hosts tried for one launch
+    host_down_s: float = 60.0  # without a heartbeat a host counts as down
+    heartbeat_s: float = 10.0
+    call_timeout_s: float = 60.0
+    snapshot_age_s: float = 10.0  # how old the scheduler's picture of the hosts may be
+    deleted_keep: int = 1000  # deleted servers that are always remembered
+    deleted_keep_s: float = 7 * 86400.0  # and for how long others are
+
+
+class Endings:
+    """Lets a step wait for another flow's end; missing an announcement only costs time."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, list[asyncio.Event]] = {}
+
+    def announce(self, flow_id: str) -> None:
+        for event in self._waiting.get(flow_id, ()):
+            event.set()
+
+    def expect(self, flow_id: str) -> asyncio.Event:
+        event = asyncio.Event()
+        self._waiting.setdefault(flow_id, []).append(event)
+        return event
+
+    def forget(self, flow_id: str, event: asyncio.Event) -> None:
+        waiting = self._waiting.get(flow_id, [])
+        if event in waiting:
+            waiting.remove(event)
+        if not waiting:
+            self._waiting.pop(flow_id, None)
+
+
+@dataclass(frozen=True)
+class Compute:
+    """Everything a use case of compute may need."""
+
+    database: Database
+    runtime: Runtime
+    bus: Bus
+    journal: SqlJournal
+    runner: Runner
+    endings: Endings
+    liveness: Liveness
+    images: Images
+    networks: Networks
+    volumes: Volumes
+    placement: Placement
+    sealer: Sealer
+    settings: ComputeSettings
+    service_token: TokenSource
+    render: Render
+
+    def hosts_alive(self, host: str, beats: int) -> bool:
+        """Whether a host whose heartbeats have reached `beats` counts as alive."""
+        now = self.runtime.monotonic()
+        self.liveness.observe(host, beats, now)
+        return self.liveness.is_alive(host, now)
+
+    def own_authority(self) -> Authority:
+        """Acts with the service's rights alone."""
+        return Authority(self.service_token)
+
+    def users_authority(self, token: str) -> Authority:
+        """Acts with the user's token, our own beside it."""
+        return Authority(self.service_token, token)
+
+
+def announcer(bus: Bus) -> Callable[[Ended], None]:
+    """What a journal calls for every flow that ends."""
+
+    def announce(ended: Ended) -> None:
+        bus.publish(ENDED, "ended", {"flow_id": ended.flow_id})
+
+    return announce
+
+
+def listen(bus: Bus, endings: Endings) -> None:
+    """Let `endings` hear of every flow that ends anywhere."""
+
+    def heard(event: str, args: dict[str, Any]) -> None:
+        endings.announce(args["flow_id"])
+
+    bus.subscribe(ENDED, heard)

@@ -1,0 +1,73 @@
+"""The journal of a process without a database: every write is a call to the conductor, which keeps it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from pileus.foundation.bus import Bus, Delivery, Handler
+from pileus.foundation.flow.journal import Journal
+from pileus.foundation.flow.model import Entry, FlowRecord, NewFlow
+
+
+def _plain(value: Any) -> Any:
+    return msgspec.to_builtins(value, builtin_types=(bytes,))
+
+
+class BusJournal:
+    """A `Journal` over the bus."""
+
+    def __init__(self, bus: Bus, topic: str, home: str, timeout_s: float = 30.0):
+        self._bus = bus
+        self._topic = topic
+        self._home = home
+        self._timeout_s = timeout_s
+
+    async def _call(self, method: str, **args: Any) -> Any:
+        args["home"] = self._home
+        return await self._bus.call(self._topic, f"journal.{method}", args, timeout_s=self._timeout_s)
+
+    async def start(self, new: NewFlow, owner: str) -> FlowRecord:
+        return msgspec.convert(await self._call("start", new=_plain(new), owner=owner), FlowRecord)
+
+    async def claim(self, flow_id: str, epoch: int, owner: str) -> FlowRecord | None:
+        found = await self._call("claim", flow_id=flow_id, epoch=epoch, owner=owner)
+        return None if found is None else msgspec.convert(found, FlowRecord)
+
+    async def write(self, entry: Entry) -> bool:
+        return bool(await self._call("write", entry=_plain(entry)))
+
+    async def beat(self, flows: Sequence[tuple[str, int]]) -> None:
+        if flows:
+            await self._call("beat", flows=list(flows))
+
+    async def open_flows(self, home: str) -> list[FlowRecord]:
+        return msgspec.convert(await self._call("open"), list[FlowRecord])
+
+
+def journal_methods(journal: Journal) -> dict[str, Handler]:
+    """The bus methods behind `BusJournal`. A caller reaches only the flows of the home that it names."""
+
+    async def start(delivery: Delivery) -> Any:
+        new = msgspec.convert(delivery.args["new"], NewFlow)
+        new.home = delivery.args["home"]
+        return _plain(await journal.start(new, delivery.args["owner"]))
+
+    async def claim(delivery: Delivery) -> Any:
+        args = delivery.args
+        found = await journal.claim(args["flow_id"], args["epoch"], args["owner"])
+        return None if found is None else _plain(found)
+
+    async def write(delivery: Delivery) -> Any:
+        return await journal.write(msgspec.convert(delivery.args["entry"], Entry))
+
+    async def beat(delivery: Delivery) -> Any:
+        await journal.beat([(flow_id, epoch) for flow_id, epoch in delivery.args["flows"]])
+
+    async def open_flows(delivery: Delivery) -> Any:
+        return _plain(await journal.open_flows(delivery.args["home"]))
+
+    return {
+        "journal.start": start, "journal.claim": claim, "journal.write": write, "journal.beat": beat,
+        "journal.open": open_flows,
+    }  # fmt: skip
