@@ -73,6 +73,13 @@ class StatusFilter:
     only: frozenset[TaskState] | None = None
     excluded: frozenset[TaskState] = frozenset()
 
+    @property
+    def task_states(self) -> frozenset[TaskState | None] | None:
+        """All task states that it admits, None among them for "nothing in flight"; None as a whole: any."""
+        if self.only is not None:
+            return frozenset(self.only)
+        return (frozenset(TaskState) | {None}) - self.excluded if self.excluded else None
+
     def admits(self, vm_state: VmState, task_state: TaskState | None) -> bool:
         """Whether a server in these states shows this status."""
         if vm_state not in self.vm_states or task_state in self.excluded:
