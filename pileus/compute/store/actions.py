@@ -49,7 +49,8 @@ _BEGIN = sql(
 )
 _END = sql(
     "UPDATE compute_server_events SET result = :result, details = :details, ended_at = :now, "
-    "host = COALESCE(:host, host) WHERE server_id = :server_id AND request_id = :request_id AND name = :name"
+    "host = COALESCE(:host, host, (SELECT host FROM compute_servers WHERE id = :server_id)) "
+    "WHERE server_id = :server_id AND request_id = :request_id AND name = :name"
 )
 _TOUCH = sql(
     "UPDATE compute_server_actions SET updated_at = :now, message = COALESCE(:message, message) "
