@@ -110,7 +110,12 @@ class Agent:
         }  # fmt: skip
         await self.runner.start(
             NewFlow(
-                id=args["flow_id"], name=BUILD, version=1, subject=args["server_id"], params=params, home=self._home,
+                id=args["flow_id"],
+                name=BUILD,
+                version=1,
+                subject=args["server_id"],
+                params=params,
+                home=self._home,
                 request_id=delivery.request_id,
             )  # fmt: skip
         )

@@ -76,9 +76,8 @@ async def ensure_base_image(step: StepContext[HostServices], p: BuildParams) -> 
     if image.status != "active":
         raise BuildAborted(server_id=p.server_id, reason=f"image {image.id} is {image.status}")
     path = await host.cache.ensure(image, authority)
-    return msgspec.to_builtins(host.cache.root(path, image, known.server.flavor.disk_gib)) | {
-        "properties": dict(image.properties)
-    }
+    found: dict[str, Any] = msgspec.to_builtins(host.cache.root(path, image, known.server.flavor.disk_gib))
+    return found | {"properties": dict(image.properties)}
 
 
 async def bind_ports(step: StepContext[HostServices], p: BuildParams) -> dict[str, Any]:
