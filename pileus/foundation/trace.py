@@ -4,6 +4,8 @@ A `Trace` is a list of events that belongs to one request or one flow step; it i
 secret into an event: tokens, passwords and user data stay out.
 """
 
+from typing import Any
+
 import msgspec
 
 
@@ -23,7 +25,7 @@ class Event(msgspec.Struct, omit_defaults=True):
     process: str = ""
     cached: bool = False
     validated_by: str = ""  # the request id that first validated a cached token
-    data: dict[str, object] = {}
+    data: dict[str, Any] = {}
 
 
 class Trace:

@@ -89,4 +89,3 @@ async def console_output(compute: Compute, context: Context, server: Server, lin
         request_id=context.request_id,
     )  # fmt: skip
     return raw.decode("utf-8", "replace")
-

@@ -8,7 +8,6 @@ import asyncio
 import msgspec
 from msgspec.structs import replace
 
-from pileus.compute.service import Compute
 from pileus.compute.domain.block_device import BlockDevice, DiskSizes, read_block_devices, root_of
 from pileus.compute.domain.errors import (
     ImageNotUsable,
@@ -28,6 +27,7 @@ from pileus.compute.domain.server_states import Action
 from pileus.compute.flows.launch_server import new_launch
 from pileus.compute.flows.saving import record_action
 from pileus.compute.peers.authority import Authority
+from pileus.compute.service import Compute
 from pileus.compute.store import flavors, keypairs, quotas, server_groups, servers
 from pileus.foundation.context import Context
 from pileus.foundation.database import Transaction

@@ -8,7 +8,6 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from pileus.compute.service import SCHEDULER, Compute
 from pileus.compute.domain import scheduling
 from pileus.compute.domain.candidate import Candidate, Inventory, Policy, Wanted, wanted_of
 from pileus.compute.domain.errors import ServerNotFound
@@ -16,6 +15,7 @@ from pileus.compute.domain.launch import WantedPlace
 from pileus.compute.domain.server import Server, changed
 from pileus.compute.domain.server_states import Action
 from pileus.compute.flows.launch_server import build_id, cast_launch
+from pileus.compute.service import SCHEDULER, Compute
 from pileus.compute.store import server_groups, servers, services
 from pileus.foundation.bus import Delivery
 from pileus.foundation.database import Transaction
@@ -234,9 +234,7 @@ class Scheduler:
     def _seed(self) -> int:
         return int.from_bytes(self._compute.runtime.random_bytes(4), "big")
 
-    def _record(
-        self, record: Trace, started: int, funnel: scheduling.Funnel, chosen: Candidate, age_s: float
-    ) -> None:
+    def _record(self, record: Trace, started: int, funnel: scheduling.Funnel, chosen: Candidate, age_s: float) -> None:
         now = self._compute.runtime.now()
         steps = [{"filter": step.filter, "left": step.left} for step in funnel.steps]
         data: dict[str, object] = {

@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
-from pileus.compute.service import SCHEDULER, Compute, host_topic
 from pileus.compute.domain.errors import AttemptsUsedUp
 from pileus.compute.domain.server import Fault, Server, changed
 from pileus.compute.domain.server_states import Action, TaskState, advance, fail
 from pileus.compute.flows.saving import Outcome, save_server
 from pileus.compute.flows.watching import cancel_flow, wait_for
+from pileus.compute.service import SCHEDULER, Compute, host_topic
 from pileus.compute.store import servers
 from pileus.foundation import errors
 from pileus.foundation.context import Context

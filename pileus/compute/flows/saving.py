@@ -1,9 +1,12 @@
 """How flows change a server: read, decide, compare-and-set; again when somebody was faster."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
-from pileus.compute.service import Compute
 from pileus.compute.domain.server import Server
+from pileus.compute.domain.server_actions import EVENTS, INSTANCE_ACTIONS
+from pileus.compute.domain.server_states import Action
+from pileus.compute.service import Compute
 from pileus.compute.store import actions, servers
 from pileus.foundation.context import Context
 from pileus.foundation.database import Transaction

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from pileus.compute.service import Compute, host_topic
 from pileus.compute.domain.errors import HostUnavailable
+from pileus.compute.service import Compute, host_topic
 from pileus.compute.store import services
 from pileus.foundation.database import Transaction
 from pileus.foundation.flow import Cancelled, FlowRecord, StepContext

@@ -117,7 +117,7 @@ class Agent:
                 params=params,
                 home=self._home,
                 request_id=delivery.request_id,
-            )  # fmt: skip
+            )
         )
 
     async def cancel(self, delivery: Delivery) -> None:

@@ -110,9 +110,7 @@ class Networks:
         found = await self._ask("GET", f"/{kind}", authority, query=query, **traced)
         return {item["id"]: item for item in found[kind]}
 
-    async def security_group_ids(
-        self, names: Sequence[str], project_id: str, authority: Authority
-    ) -> list[str]:
+    async def security_group_ids(self, names: Sequence[str], project_id: str, authority: Authority) -> list[str]:
         """The ids of security groups named by name or id. Raises: UnknownSecurityGroup (400)."""
         query = {"tenant_id": project_id, "fields": ["id", "name"]}
         found = (await self._ask("GET", "/security-groups", authority, query=query))["security_groups"]

@@ -33,9 +33,7 @@ class Volumes:
     ) -> Any:
         """Raises: VolumeNotFound."""
         try:
-            found = await self._ask(
-                "GET", f"/volumes/{volume_id}", authority, record=record, steps=steps, sub=sub
-            )
+            found = await self._ask("GET", f"/volumes/{volume_id}", authority, record=record, steps=steps, sub=sub)
         except NotFound as missing:
             raise VolumeNotFound(volume_id=volume_id) from missing
         return found["volume"]

@@ -1,13 +1,14 @@
 """Servers in the database: one row each, saved by compare-and-set on the generation."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
 from pileus.compute.domain.errors import ServerNotFound
 from pileus.compute.domain.server import Server, ServerId
+from pileus.compute.domain.server_document import RENDERER, Documents
 from pileus.compute.domain.server_states import COUNTS_FOR_QUOTA, VmState
 from pileus.foundation.database import Database, Statement, Transaction, sql
 from pileus.foundation.errors import ConcurrentChange
@@ -16,16 +17,7 @@ _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(Server).decode
 
 
-class Documents(NamedTuple):
-    """A server at rest as the API shows it: JSON objects without links (see `domain/server_document.py`)."""
-
-    first: str  # at 2.1
-    latest: str
-    admin: str  # what only administrators see, of both
-
-
 Render = Callable[[Server], Documents]
-RENDERER = 1
 
 _COLUMNS = (
     "id", "number", "generation", "project_id", "user_id", "name", "hostname", "vm_state", "task_state", "power_state",
@@ -203,121 +195,3 @@ async def hosts_of_group(reader: Database | Transaction, group_id: str) -> dict[
 async def busy(reader: Database) -> list[Server]:
     """Servers with something in flight, the stillest first."""
     return [_server(row) for row in await reader.all(_BUSY)]
-
-
-# -- lists ------------------------------------------------------------------------------------------------------------
-SORT_KEYS: Mapping[str, str] = {
-    "created_at": "created_at", "updated_at": "updated_at", "uuid": "id", "display_name": "name", "vm_state": "vm_state",
-    "task_state": "COALESCE(task_state, '')", "power_state": "power_state", "host": "COALESCE(host, '')",
-    "node": "COALESCE(node, '')", "launched_at": "COALESCE(launched_at, 0)", "key_name": "COALESCE(key_name, '')",
-    "availability_zone": "COALESCE(availability_zone, '')", "image_ref": "COALESCE(image_id, '')",
-    "project_id": "project_id", "user_id": "user_id", "locked": "is_locked",
-    "instance_type_id": "flavor_id", "hostname": "hostname",
-}  # fmt: skip
-"""The API's sort keys and the column of each."""
-
-
-class ListQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """What a list asks for. None leaves a filter out; `sort` is ((key, "asc"|"desc"), ...) with keys of SORT_KEYS."""
-
-    project_id: str | None = None
-    equal: tuple[tuple[str, Any], ...] = ()  # column, value
-    vm_states: frozenset[VmState] | None = None
-    task_states: frozenset[str | None] | None = None
-    changed_since: int | None = None
-    changed_before: int | None = None
-    all_tags: tuple[str, ...] = ()
-    any_tag: tuple[str, ...] = ()
-    sort: tuple[tuple[str, str], ...] = (("created_at", "desc"), ("uuid", "desc"))
-    limit: int = 1000
-    marker: str | None = None
-
-
-class Listed(NamedTuple):
-    """One row of a list: the documents when they are ready, else the server to render."""
-
-    id: str
-    name: str
-    host: str | None
-    vm_state: str
-    addresses: str
-    first: str | None
-    latest: str | None
-    admin: str | None
-    data: bytes
-    generation: int
-
-    def server(self) -> Server:
-        return replace(_unpack(self.data), generation=self.generation)
-
-
-_LISTED = (
-    "id, name, host, vm_state, addresses, document_first, document_latest, document_admin, data, generation"
-)
-_EQUAL = frozenset(
-    {"user_id", "name", "hostname", "power_state", "is_locked", "host", "node", "availability_zone", "image_id",
-     "flavor_id", "key_name", "reservation_id", "id", "launched_at", "created_at"}
-)  # fmt: skip
-_texts: dict[tuple[Any, ...], Statement] = {}
-
-
-async def listed(reader: Database, query: ListQuery) -> list[Listed]:
-    """One page. The text of the statement is kept by the shape of the query. Raises: ServerNotFound for the marker."""
-    values: dict[str, Any] = {"limit": query.limit}
-    where = _conditions(query, values)
-    if query.marker is not None:
-        where.append(await _after_marker(reader, query, values))
-    order = ", ".join(f"{SORT_KEYS[key]} {'ASC' if way == 'asc' else 'DESC'}" for key, way in query.sort)
-    shape = (tuple(where), order)
-    statement = _texts.get(shape)
-    if statement is None:
-        condition = f"WHERE {' AND '.join(where)} " if where else ""
-        statement = sql(f"SELECT {_LISTED} FROM compute_servers {condition}ORDER BY {order} LIMIT :limit")
-        if len(_texts) < 1000:
-            _texts[shape] = statement
-    return [Listed(*row) for row in await reader.all(statement, **values)]
-
-
-def _conditions(query: ListQuery, values: dict[str, Any]) -> list[str]:
-    where: list[str] = []
-    if query.project_id is not None:
-        where.append("project_id = :project_id")
-        values["project_id"] = query.project_id
-    for column, value in query.equal:
-        if column not in _EQUAL:
-            raise ValueError(f"servers cannot be listed by {column}")
-        where.append(f"{column} = :e_{column}")
-        values[f"e_{column}"] = value
-    if query.vm_states is not None:
-        where.append("vm_state IN :vm_states*")
-        values["vm_states"] = sorted(state.value for state in query.vm_states)
-    if query.task_states is not None:
-        where.append("COALESCE(task_state, '') IN :task_states*")
-        values["task_states"] = sorted(state or "" for state in query.task_states)
-    if query.changed_since is not None:
-        where.append("updated_at >= :changed_since")
-        values["changed_since"] = query.changed_since
-    if query.changed_before is not None:
-        where.append("updated_at <= :changed_before")
-        values["changed_before"] = query.changed_before
-    for number, tag in enumerate(query.all_tags):
-        where.append(f"id IN (SELECT server_id FROM compute_server_tags WHERE tag = :tag{number})")
-        values[f"tag{number}"] = tag
-    if query.any_tag:
-        where.append("id IN (SELECT server_id FROM compute_server_tags WHERE tag IN :any_tag*)")
-        values["any_tag"] = list(query.any_tag)
-    return where
-
-
-async def _after_marker(reader: Database, query: ListQuery, values: dict[str, Any]) -> str:
-    """The condition that a row comes after the marker's, in the query's order."""
-    columns = ", ".join(f"{SORT_KEYS[key]} AS k{number}" for number, (key, _) in enumerate(query.sort))
-    row = await reader.one(sql(f"SELECT {columns} FROM compute_servers WHERE id = :id"), id=query.marker)
-    if row is None:
-        raise ServerNotFound(server_id=query.marker)
-    alternatives = []
-    for number, (key, way) in enumerate(query.sort):
-        values[f"m{number}"] = row[f"k{number}"]
-        same = [f"{SORT_KEYS[other]} = :m{before}" for before, (other, _) in enumerate(query.sort[:number])]
-        alternatives.append(" AND ".join([*same, f"{SORT_KEYS[key]} {'>' if way == 'asc' else '<'} :m{number}"]))
-    return "(" + " OR ".join(f"({text})" for text in alternatives) + ")"

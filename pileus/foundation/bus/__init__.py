@@ -4,7 +4,7 @@ A message is only a nudge: it may be lost, doubled or late, and nothing is lost 
 the database first.
 """
 
-from pileus.foundation.bus.bus import Bus, BusTimeout, Delivery, Handler, Record
 from pileus.foundation.bus.broker import Broker, Fate
+from pileus.foundation.bus.bus import Bus, BusTimeout, Delivery, Handler, Record
 
 __all__ = ["Broker", "Bus", "BusTimeout", "Delivery", "Fate", "Handler", "Record"]

@@ -205,9 +205,7 @@ class Bus:
             error = errors.to_wire(failure)
         if envelope.reply_to and self._runtime.alive:
             self._note(envelope, "answered", topic)
-            reply = Reply(
-                envelope.id, 1, result, error, delivery.taken, self._runtime.name, delivery.trace.events
-            )
+            reply = Reply(envelope.id, 1, result, error, delivery.taken, self._runtime.name, delivery.trace.events)
             self._transport.send(envelope.reply_to, _encode(reply))
 
     def _answered(self, raw: bytes) -> None:
@@ -217,9 +215,7 @@ class Bus:
             future.set_result(reply)
 
     # -- small things -------------------------------------------------------------------------------------
-    def _envelope(
-        self, method: str, args: Mapping[str, Any], request_id: str, source: str, reply_to: str
-    ) -> Envelope:
+    def _envelope(self, method: str, args: Mapping[str, Any], request_id: str, source: str, reply_to: str) -> Envelope:
         self._number += 1
         return Envelope(
             f"{self._address[6:]}.{self._number}", method, dict(args), 1, reply_to, request_id, self._runtime.now(),
@@ -227,13 +223,9 @@ class Bus:
         )  # fmt: skip
 
     def _note(self, envelope: Envelope, kind: str, topic: str) -> None:
-        self.records.append(
-            Record(envelope.id, kind, topic, envelope.method, self._runtime.now(), envelope.request_id)
-        )
+        self.records.append(Record(envelope.id, kind, topic, envelope.method, self._runtime.now(), envelope.request_id))
 
-    def _trace(
-        self, record: Trace, envelope: Envelope, reply: Reply, topic: str, steps: tuple[int, int, int]
-    ) -> None:
+    def _trace(self, record: Trace, envelope: Envelope, reply: Reply, topic: str, steps: tuple[int, int, int]) -> None:
         out, take, back = steps
         callee = topic.split(".")[0]
         now = self._runtime.now()

@@ -7,7 +7,17 @@ import msgspec
 
 from pileus.foundation import trace
 from pileus.foundation.database import Database, Transaction, sql
-from pileus.foundation.flow.model import ENDED, FAILED, RUNNING, Ended, Entry, FlowRecord, NewFlow, StaleEpoch, StepRecord
+from pileus.foundation.flow.model import (
+    ENDED,
+    FAILED,
+    RUNNING,
+    Ended,
+    Entry,
+    FlowRecord,
+    NewFlow,
+    StaleEpoch,
+    StepRecord,
+)
 from pileus.foundation.runtime import Runtime
 
 _pack = msgspec.msgpack.Encoder().encode

@@ -10,9 +10,22 @@ import msgspec
 from pileus.foundation import errors, trace
 from pileus.foundation.flow.journal import Journal
 from pileus.foundation.flow.model import (
-    DONE, FAILED, RUNNING, STUCK, UNDOING, Cancelled, DeadlineExceeded, Entry, Flow, FlowRecord, NewFlow, StaleEpoch,
-    Step, StepContext,
-    StepRecord, UndoFailed,
+    DONE,
+    FAILED,
+    RUNNING,
+    STUCK,
+    UNDOING,
+    Cancelled,
+    DeadlineExceeded,
+    Entry,
+    Flow,
+    FlowRecord,
+    NewFlow,
+    StaleEpoch,
+    Step,
+    StepContext,
+    StepRecord,
+    UndoFailed,
 )  # fmt: skip
 from pileus.foundation.runtime import Crashed, Runtime
 from pileus.foundation.trace import Trace

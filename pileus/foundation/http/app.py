@@ -173,7 +173,7 @@ class App:
         if found is None:
             await self._authenticate(request)
             raise NoRoute()
-        node, values = found
+        node, _ = found
         if not _is_public(node, request.method):
             await self._authenticate(request)
             project = request.params.get("project_id")

@@ -67,7 +67,7 @@ def _words(answer: Answer) -> tuple[str, str]:
         return "", ""
     if not isinstance(document, dict):
         return "", ""
-    if "errors" in document and document["errors"]:
+    if document.get("errors"):
         first = document["errors"][0]
         return str(first.get("detail", "")), str(first.get("code", ""))
     inner = next((value for value in document.values() if isinstance(value, dict)), document)
@@ -141,9 +141,7 @@ class Peer:
         async with self._transport.stream(method, path, sent, timeout_s) as got:
             yield got
 
-    def _headers(
-        self, token: str, service_token: str, extra: Mapping[str, str] | None, traced: bool
-    ) -> dict[str, str]:
+    def _headers(self, token: str, service_token: str, extra: Mapping[str, str] | None, traced: bool) -> dict[str, str]:
         sent = {"host": "localhost"}
         if token:
             sent["x-auth-token"] = token

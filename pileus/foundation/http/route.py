@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pileus.foundation.http.request import Request, Response
     from pileus.foundation.http.schema import Body, Query
 
-Handler = Callable[["Request"], Awaitable["Response"]]
+Handler = Callable[["Request[Any]"], Awaitable["Response"]]
 
 
 @dataclass(frozen=True)
