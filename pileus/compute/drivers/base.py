@@ -70,7 +70,7 @@ class VolumeRoot(msgspec.Struct, frozen=True, kw_only=True, tag="volume"):
 class GuestSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a guest is made from.
 
-    `epoch` counts the builds of a server: whatever carries an older one, its local disks included, is void.
+    `epoch` counts the builds of a server, from 1: whatever carries an older one, its local disks included, is void.
     `attempt` counts the hosts that were tried for this build, from 1.
     """
 
@@ -199,6 +199,16 @@ class BadDevice(BadRequest):
     """A disk, port or image property that this hypervisor does not know."""
 
     code, message = "hypervisor.bad-device", "The hypervisor does not support {what} '{value}'."
+
+
+class DiskTooSmall(BadRequest):
+    """The flavor's root disk cannot hold the image."""
+
+    code = "hypervisor.disk-too-small"
+    message = (
+        "Flavor's disk is too small for requested image. "
+        "Flavor disk is {disk_bytes} bytes, image is {image_bytes} bytes."
+    )
 
 
 class HypervisorFailed(Error):
