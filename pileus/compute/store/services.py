@@ -38,8 +38,8 @@ _NEXT = sql(
     "ON CONFLICT (name) DO UPDATE SET value = compute_numbers.value + 1 RETURNING value"
 )
 _INSERT = sql(
-    "INSERT INTO compute_services (id, number, name, host, zone, is_disabled, disabled_reason, is_forced_down, version, "
-    "beats, last_seen_at, created_at, updated_at, inventory) VALUES (:id, :number, :name, :host, :zone, 0, NULL, 0, "
+    "INSERT INTO compute_services (id, number, name, host, zone, is_disabled, disabled_reason, is_forced_down, "
+    "version, beats, last_seen_at, created_at, updated_at, inventory) VALUES (:id, :number, :name, :host, :zone, 0, NULL, 0, "
     ":version, 1, :now, :now, :now, :inventory)"
 )
 _REPORT = sql(

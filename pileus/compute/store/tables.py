@@ -53,7 +53,8 @@ _CATALOGUE = (
     "PRIMARY KEY (flavor_id, project_id))",
     """CREATE TABLE compute_keypairs (
         user_id TEXT NOT NULL, name TEXT NOT NULL, number BIGINT NOT NULL, type TEXT NOT NULL,
-        fingerprint TEXT NOT NULL, public_key TEXT NOT NULL, created_at BIGINT NOT NULL, PRIMARY KEY (user_id, name))""",
+        fingerprint TEXT NOT NULL, public_key TEXT NOT NULL, created_at BIGINT NOT NULL,
+        PRIMARY KEY (user_id, name))""",
     """CREATE TABLE compute_server_groups (
         id TEXT PRIMARY KEY, project_id TEXT NOT NULL, user_id TEXT NOT NULL, name TEXT NOT NULL, policy TEXT NOT NULL,
         max_server_per_host INTEGER, created_at BIGINT NOT NULL)""",

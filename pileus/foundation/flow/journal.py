@@ -222,7 +222,8 @@ class _Statements:
             "state = CASE WHEN :state = '' THEN state ELSE :state END, "
             "error = CASE WHEN :state = 'running' THEN NULL ELSE COALESCE(:error, error) END, "
             "secret = CASE WHEN :state IN ('done', 'failed') THEN NULL ELSE secret END "
-            "WHERE id = :id AND epoch = :epoch AND state IN ('running', 'undoing') RETURNING is_cancelled, name, subject, home, params, request_id"
+            "WHERE id = :id AND epoch = :epoch AND state IN ('running', 'undoing') "
+            "RETURNING is_cancelled, name, subject, home, params, request_id"
         )
         self.forbid = sql(
             f"INSERT INTO {flows} (id, name, version, subject, params, state, home, epoch, attempt, owner, beat, "
