@@ -39,13 +39,12 @@ down:
 
 test:
 	@tools/setup --tests
-	@$(MAKE) --no-print-directory lint
-	@tools/run-tests $(PYTEST_ARGS)
+	@lint=0; $(MAKE) --no-print-directory lint || lint=1; tools/run-tests $(PYTEST_ARGS) && exit $$lint
 
 lint:
 	@tools/setup --tests
 	@.venv/bin/ruff check --quiet .
-	@.venv/bin/ruff format --quiet --check .
+	@.venv/bin/ruff format --quiet --check . || { echo "pileus: some files are not formatted: run 'make format'"; exit 1; }
 	@shellcheck --severity warning --external-sources --source-path tools $(scripts)
 	@shellcheck --severity warning --shell sh --exclude SC2154,SC2086,SC3057 $(guest_scripts)
 	@.venv/bin/mypy --no-error-summary

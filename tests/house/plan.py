@@ -37,6 +37,7 @@ ROOMS: dict[str, frozenset[str]] = {
 # Rooms that run on a hypervisor host, where there is no database.
 ROOMS_WITHOUT_DATABASE = frozenset({"host", "drivers", "peers"})
 DATABASE_MODULES = frozenset({"pileus.foundation.database", "sqlite3", "asyncpg"})
+DATABASE_NAMES = frozenset({"SqlJournal", "flow_tables", "SqliteDatabase"})
 
 # What pure values and decisions have no use for.
 NOT_IN_DOMAIN = frozenset(

@@ -108,10 +108,32 @@ def test_an_app_with_a_driver_beside_a_host_is_found() -> None:
 
 def test_a_host_that_reaches_a_database_through_others_is_found() -> None:
     host = rules.module("pileus.compute.host.x", "from pileus.compute.peers.journal import Journal")
-    peer = rules.module("pileus.compute.peers.journal", "from pileus.foundation.ledger import Ledger")
-    ledger = rules.module("pileus.foundation.ledger", "from pileus.foundation.database import Database")
-    found = {item.module: item.what for item in rules.hosts_reach_no_database([host, peer, ledger])}
+    peer = rules.module("pileus.compute.peers.journal", "from pileus.compute.ledger import Ledger")
+    ledger = rules.module("pileus.compute.ledger", "from pileus.foundation.database import Database")
+    ground = rules.module("pileus.foundation.database", "")
+    found = {item.module: item.what for item in rules.hosts_reach_no_database([host, peer, ledger, ground])}
     assert found["pileus.compute.host.x"].endswith(
-        "pileus.compute.peers.journal -> pileus.foundation.ledger -> pileus.foundation.database.Database"
+        "pileus.compute.peers.journal -> pileus.compute.ledger -> pileus.foundation.database"
     )
-    assert "pileus.foundation.ledger" not in found
+    assert "pileus.compute.ledger" not in found
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from pileus.compute.store import servers",
+        "import pileus.foundation.database",
+        "from pileus.foundation.flow import SqlJournal",
+        "def f():\n    import sqlite3",
+    ],
+)
+def test_a_host_with_a_database_in_hand_is_found(source: str) -> None:
+    flow = rules.module("pileus.foundation.flow", "from pileus.foundation.database import Database", is_package=True)
+    host = rules.module("pileus.compute.host.x", source)
+    assert len(list(rules.hosts_reach_no_database([host, flow]))) == 1
+
+
+def test_a_host_may_run_flows_whose_journal_is_elsewhere() -> None:
+    flow = rules.module("pileus.foundation.flow", "from pileus.foundation.database import Database", is_package=True)
+    host = rules.module("pileus.compute.host.x", "from pileus.foundation.flow import Runner")
+    assert not list(rules.hosts_reach_no_database([host, flow]))

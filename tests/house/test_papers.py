@@ -25,7 +25,7 @@ PLACES = re.compile(
 )
 TALK = re.compile(
     r"\b(?:" + "|".join((words("cla", "ude"), words("anth", "ropic"), words("sub", "agent"), words("sub-", "agent"),
-                        words("language ", "model"), words("this ", "session"), words("my ", "brief"))) + r")\b",
+                        words("language ", "model"), words("my ", "brief"))) + r")\b",
     re.IGNORECASE,
 )  # fmt: skip
 ISSUE = re.compile(r"\bissue\s+#?\d+\b", re.IGNORECASE)
@@ -65,7 +65,7 @@ def test_nothing_tells_of_one_machine() -> None:
         "cd '" + words("/fa", "rm/x'"),
         words("Cla", "ude wrote this"),
         words("iss", "ue 2 asks for it"),
-        words("in this ", "session we"),
+        words("a sub", "agent says"),
     ],
 )
 def test_a_trace_of_one_machine_is_found(line: str) -> None:
