@@ -10,6 +10,8 @@ FLOORS: dict[str, int] = {
     "foundation": 0,
     **dict.fromkeys(WINGS, 1),
     "guest_image": 1,
+    "settings": 1,
+    "secrets_file": 1,
     "dashboard": 1,
     "doctor": 2,
     "wiring": 2,
