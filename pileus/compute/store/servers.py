@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from pileus.compute.domain.errors import ServerNotFound
 from pileus.compute.domain.server import Server, ServerId
 from pileus.compute.domain.server_document import RENDERER, Documents
-from pileus.compute.domain.server_states import COUNTS_FOR_QUOTA, VmState
-from pileus.foundation.database import Database, Statement, Transaction, sql
+from pileus.compute.domain.server_states import COUNTS_FOR_QUOTA
+from pileus.foundation.database import Database, Transaction, sql
 from pileus.foundation.errors import ConcurrentChange
 
 _pack = msgspec.msgpack.Encoder().encode
