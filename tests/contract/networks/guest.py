@@ -9,9 +9,8 @@ import struct
 import time
 from dataclasses import dataclass, field
 
-from tests.contract.networks.machine import run
-
 from pileus.foundation.namespaces import in_namespace
+from tests.contract.networks.machine import run
 
 _TUNSETIFF = 0x400454CA
 _IFF_TAP, _IFF_NO_PI, _IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
@@ -70,24 +69,37 @@ class Answer:
 DISCOVER, OFFER, REQUEST, ACK, NAK = 1, 2, 3, 5, 6
 
 
-def ask_dhcp(tap: Tap, mac: str, *, patience_s: float = PATIENCE_S) -> Answer | None:
+def ask_dhcp(tap: Tap, mac: str) -> Answer | None:
     """Ask for an address as a booting guest does; None when nobody offers one in time."""
-    offer = _exchange(tap, mac, DISCOVER, {}, OFFER, patience_s)
+    offer = _exchange(tap, mac, DISCOVER, {}, OFFER)
     if offer is None:
         return None
     wanted = {50: ipaddress.IPv4Address(offer.address).packed, 54: offer.options[54]}
-    return _exchange(tap, mac, REQUEST, wanted, ACK, patience_s)
+    return _exchange(tap, mac, REQUEST, wanted, ACK)
 
 
-def _exchange(
-    tap: Tap, mac: str, kind: int, options: dict[int, bytes], awaited: int, patience_s: float
-) -> Answer | None:
+def is_offered(tap: Tap, mac: str, witness: str) -> bool:
+    """Whether somebody offers `mac` an address, decided by asking for `witness`, who has one, right behind it."""
+    assert ask_dhcp(tap, witness) is not None
+    numbers = [os.urandom(4), os.urandom(4)]
+    for asker, number in zip((mac, witness), numbers, strict=True):
+        tap.send(_frame(asker, number, {53: bytes((DISCOVER,))}))
+    was_offered = False
+    while (frame := tap.receive(PATIENCE_S)) is not None:
+        if _parse(frame, numbers[1]) is not None:
+            return was_offered
+        was_offered = was_offered or _parse(frame, numbers[0]) is not None
+    raise AssertionError("the witness got no offer")
+
+
+def _exchange(tap: Tap, mac: str, kind: int, options: dict[int, bytes], awaited: int) -> Answer | None:
+    """Ask until answered: a bridge forwards nothing in the first moments of a device's carrier."""
     number = os.urandom(4)
-    until = time.monotonic() + patience_s
-    while (left := until - time.monotonic()) > 0:
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
         tap.send(_frame(mac, number, {53: bytes((kind,)), **options}))
-        wait_until = min(until, time.monotonic() + 1)
-        while (left := wait_until - time.monotonic()) > 0:
+        again = time.monotonic() + 0.1
+        while (left := again - time.monotonic()) > 0:
             frame = tap.receive(left)
             answer = _parse(frame, number) if frame is not None else None
             if answer is not None and answer.kind in (awaited, NAK):
@@ -136,15 +148,15 @@ def _parse(frame: bytes, number: bytes) -> Answer | None:
 class NamespaceGuest:
     """A guest with a whole TCP/IP: a namespace with one device on the bridge."""
 
-    def __init__(self, name: str, bridge: str, mac: str, answer: Answer | None = None):
+    def __init__(self, name: str, bridge: str, mac: str, address: str = ""):
         self.name = name
         run("ip", "netns", "add", name)
         run("ip", "link", "add", f"v-{name}", "type", "veth", "peer", "name", "eth0", "netns", name)
         run("ip", "link", "set", f"v-{name}", "master", bridge, "up")
         run("ip", "-n", name, "link", "set", "eth0", "address", mac, "up")
         run("ip", "-n", name, "link", "set", "lo", "up")
-        if answer is not None:
-            self.configure(answer)
+        if address:
+            run("ip", "-n", name, "address", "add", address, "dev", "eth0")
 
     def configure(self, answer: Answer) -> None:
         """Take address and routes as DHCP gave them."""
@@ -153,19 +165,17 @@ class NamespaceGuest:
         for destination, hop in answer.routes().items():
             run("ip", "-n", self.name, "route", "add", destination, "via", hop, "dev", "eth0")
 
+    def listen(self, address: str, port: int) -> socket.socket:
+        return in_namespace(self.name, socket.create_server, (address, port))
+
+    def connect(self, address: str, port: int) -> socket.socket:
+        return in_namespace(self.name, socket.create_connection, (address, port), PATIENCE_S)
+
     def ask(self, request: bytes, address: str = "169.254.169.254", port: int = 80) -> bytes:
         """Send bytes over TCP and return everything that comes back. Blocks."""
-        return in_namespace(self.name, _talk, address, port, request)
-
-    def remove(self) -> None:
-        run("ip", "link", "del", f"v-{self.name}")
-        run("ip", "netns", "del", self.name)
-
-
-def _talk(address: str, port: int, request: bytes) -> bytes:
-    with socket.create_connection((address, port), timeout=PATIENCE_S) as connection:
-        connection.sendall(request)
-        whole = b""
-        while part := connection.recv(65536):
-            whole += part
-        return whole
+        with self.connect(address, port) as connection:
+            connection.sendall(request)
+            whole = b""
+            while part := connection.recv(65536):
+                whole += part
+            return whole

@@ -26,6 +26,7 @@ def private_machine() -> Iterator[None]:
     try:
         run("mount", "--make-rprivate", "/")
         run("mount", "-t", "tmpfs", "tmpfs", "/run")
+        run("mount", "-t", "sysfs", "sysfs", "/sys")
         run("ip", "link", "set", "lo", "up")
         yield
     finally:
