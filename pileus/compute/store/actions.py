@@ -5,7 +5,6 @@ from typing import Any
 from msgspec import Struct
 
 from pileus.compute.domain.server import Server
-from pileus.compute.domain.server_actions import EVENTS, INSTANCE_ACTIONS
 from pileus.foundation.context import Context
 from pileus.foundation.database import Database, Transaction, sql
 
@@ -67,15 +66,10 @@ _LISTED = sql(
     "AND (started_at < :at OR (started_at = :at AND request_id < :marker)) "
     "ORDER BY started_at DESC, request_id DESC LIMIT :limit"
 )
-_NEWEST = sql(
-    f"SELECT {_COLUMNS} FROM compute_server_actions WHERE server_id = :server_id AND action = :action "
-    "ORDER BY started_at DESC LIMIT 1"
-)
 _OF_FLOW = sql(f"SELECT {_COLUMNS} FROM compute_server_actions WHERE flow_id = :flow_id")
 _FORGET_EVENTS = sql("DELETE FROM compute_server_events WHERE server_id = :server_id")
 _FORGET_ACTIONS = sql("DELETE FROM compute_server_actions WHERE server_id = :server_id")
 _END_OF_TIME = 1 << 62
-_EVENT_NAMES = {INSTANCE_ACTIONS[action]: EVENTS[action] for action in reversed(INSTANCE_ACTIONS)}
 
 
 def _action(row: Any) -> ServerAction:
@@ -129,23 +123,6 @@ async def end_event(
     )  # fmt: skip
     message = None if error is None else "Error"
     await tx.run(_TOUCH, server_id=server_id, request_id=request_id, message=message, now=now)
-
-
-async def finish(
-    tx: Transaction, server_id: str, action: str, result: str, details: str | None = None, *, now: int
-) -> None:
-    """Write down how the newest `action` of a server ended: `result` is Success or Error, `details` are for users.
-
-    The event that the API shows for it is named after the action; one that was never recorded is passed over.
-    """
-    row = await tx.one(_NEWEST, server_id=server_id, action=action)
-    if row is None:
-        return
-    event = _EVENT_NAMES.get(action, f"compute_{action}")
-    request_id = row["request_id"]
-    await tx.run(_BEGIN, server_id=server_id, request_id=request_id, name=event, host=None, now=row["started_at"])
-    error = details or "The action failed." if result != "Success" else None
-    await end_event(tx, server_id, request_id, event, now=now, error=error)
 
 
 async def find(reader: Database | Transaction, server_id: str, request_id: str) -> ServerAction | None:

@@ -1,6 +1,5 @@
 """Reading servers as the API shows them: one or many, as rendered documents wherever the row has them."""
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -71,13 +70,25 @@ _DELETED_OF_PROJECT = sql(
 _DELETED_AT = sql("SELECT deleted_at, project_id FROM compute_deleted_servers WHERE id = :id")
 
 _SORTED_BY: dict[str, str] = {
-    "created_at": "created_at", "updated_at": "updated_at", "uuid": "id", "display_name": "name",
-    "vm_state": "vm_state", "task_state": "COALESCE(task_state, '')", "power_state": "power_state", "host": "COALESCE(host, '')",
-    "node": "COALESCE(node, '')", "launched_at": "COALESCE(launched_at, 0)", "key_name": "COALESCE(key_name, '')",
-    "availability_zone": "COALESCE(availability_zone, '')", "image_ref": "COALESCE(image_id, '')",
-    "project_id": "project_id", "user_id": "user_id", "locked": "is_locked",
-    "instance_type_id": "flavor_id", "hostname": "hostname",
-}  # fmt: skip
+    "created_at": "created_at",
+    "updated_at": "updated_at",
+    "uuid": "id",
+    "display_name": "name",
+    "hostname": "hostname",
+    "vm_state": "vm_state",
+    "task_state": "COALESCE(task_state, '')",
+    "power_state": "power_state",
+    "locked": "is_locked",
+    "host": "COALESCE(host, '')",
+    "node": "COALESCE(node, '')",
+    "availability_zone": "COALESCE(availability_zone, '')",
+    "launched_at": "COALESCE(launched_at, 0)",
+    "key_name": "COALESCE(key_name, '')",
+    "image_ref": "COALESCE(image_id, '')",
+    "instance_type_id": "flavor_id",
+    "project_id": "project_id",
+    "user_id": "user_id",
+}
 _texts: dict[tuple[Any, ...], Statement] = {}
 
 
@@ -198,8 +209,8 @@ async def find_place(reader: Database, query: ServerQuery, server_id: str) -> Pl
     return Place(row["deleted_at"], server_id)
 
 
-async def deleted_page(reader: Database, query: ServerQuery, *, after: Place, limit: int) -> Sequence[Server]:
-    """Deleted servers that history still has, from a place on."""
+async def deleted_page(reader: Database, query: ServerQuery, *, after: Place, limit: int) -> list[Listed]:
+    """Deleted servers that history still has, from a place on; whole, whatever form was asked for."""
     values: dict[str, Any] = {
         "since": query.changed_since or 0, "at": after.deleted_at, "marker": after.id, "limit": limit,
     }  # fmt: skip
@@ -207,4 +218,13 @@ async def deleted_page(reader: Database, query: ServerQuery, *, after: Place, li
     if query.project_id is not None:
         statement = _DELETED_OF_PROJECT
         values["project_id"] = query.project_id
-    return [_unpack(row["data"]) for row in await reader.all(statement, **values)]
+    return [_buried(row["data"]) for row in await reader.all(statement, **values)]
+
+
+def _buried(data: bytes) -> Listed:
+    server = _unpack(data)
+    return Listed(
+        id=server.id, name=server.name, hostname=server.hostname, addresses="", project_id=server.project_id,
+        user_id=server.user_id, host=server.host, server_group_id=server.server_group_id, document=None, admin=None,
+        data=data, generation=server.generation,
+    )  # fmt: skip
