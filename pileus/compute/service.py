@@ -16,7 +16,8 @@ from pileus.compute.peers.volume import Volumes
 from pileus.compute.store.servers import Render
 from pileus.foundation.bus import Bus
 from pileus.foundation.database import Database
-from pileus.foundation.flow import Ended, Runner, SqlJournal
+from pileus.foundation.flow import Ended, Runner
+from pileus.foundation.flow.journal import SqlJournal
 from pileus.foundation.runtime import Runtime
 from pileus.foundation.sealing import Sealer
 

@@ -1,7 +1,7 @@
 """The tables of compute. Whole servers travel as one packed value; columns are what queries ask for."""
 
 from pileus.foundation.database import Migration, Schema
-from pileus.foundation.flow import flow_tables
+from pileus.foundation.flow.journal import flow_tables
 
 _SERVERS = (
     """CREATE TABLE compute_servers (

@@ -1,21 +1,34 @@
-"""Long work that survives any crash: steps with an undo each, a journal, leases with epochs."""
+"""Long work that survives any crash: steps with an undo each, a journal, leases with epochs.
 
-from pileus.foundation.flow.journal import Journal, SqlJournal, flow_tables
+`journal.py` keeps the journal in a database and is for those who have one; a host uses `remote.py`.
+"""
+
 from pileus.foundation.flow.model import (
     Cancelled,
     Ended,
     Entry,
     Flow,
     FlowRecord,
+    Journal,
     NewFlow,
     StaleEpoch,
     Step,
     StepContext,
     StepRecord,
-)  # fmt: skip
+)
 from pileus.foundation.flow.runner import Runner
 
 __all__ = [
-    "Cancelled", "Ended", "Entry", "Flow", "FlowRecord", "Journal", "NewFlow", "Runner", "SqlJournal", "StaleEpoch",
-    "Step", "StepContext", "StepRecord", "flow_tables",
-]  # fmt: skip
+    "Cancelled",
+    "Ended",
+    "Entry",
+    "Flow",
+    "FlowRecord",
+    "Journal",
+    "NewFlow",
+    "Runner",
+    "StaleEpoch",
+    "Step",
+    "StepContext",
+    "StepRecord",
+]

@@ -1,7 +1,7 @@
 """The journal of flows in a service's own tables: the truth about long work; memory is only a cache of it."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -23,30 +23,6 @@ from pileus.foundation.runtime import Runtime
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
 _unpack_steps = msgspec.msgpack.Decoder(list[StepRecord]).decode
-
-
-class Journal(Protocol):
-    """Where a runner writes what it is about to do and what it has done."""
-
-    async def start(self, new: NewFlow, owner: str) -> FlowRecord:
-        """Begin a flow, or return the one that has this id already."""
-        ...
-
-    async def claim(self, flow_id: str, epoch: int, owner: str) -> FlowRecord | None:
-        """Take over a flow that is at `epoch`; None when it ended or somebody else was faster."""
-        ...
-
-    async def write(self, entry: Entry) -> bool:
-        """Make `entry` true; returns whether the flow is to be cancelled. Raises: StaleEpoch."""
-        ...
-
-    async def beat(self, flows: Sequence[tuple[str, int]]) -> None:
-        """Say of these (id, epoch) that somebody is still at work."""
-        ...
-
-    async def open_flows(self, home: str) -> list[FlowRecord]:
-        """The flows of `home` that have not ended."""
-        ...
 
 
 def flow_tables(service: str) -> tuple[str, ...]:

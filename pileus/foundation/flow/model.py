@@ -1,9 +1,9 @@
 """What a flow is, and what its journal says of it. Values only."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -164,3 +164,27 @@ class Flow:
     on_failure: OnFailure
     again: Callable[[Error, int], bool] = field(default=lambda error, attempt: False)
     undo_retry_after_s: tuple[float, ...] = (0.2, 1.0, 5.0, 15.0)
+
+
+class Journal(Protocol):
+    """Where a runner writes what it is about to do and what it has done."""
+
+    async def start(self, new: NewFlow, owner: str) -> FlowRecord:
+        """Begin a flow, or return the one that has this id already."""
+        ...
+
+    async def claim(self, flow_id: str, epoch: int, owner: str) -> FlowRecord | None:
+        """Take over a flow that is at `epoch`; None when it ended or somebody else was faster."""
+        ...
+
+    async def write(self, entry: Entry) -> bool:
+        """Make `entry` true; returns whether the flow is to be cancelled. Raises: StaleEpoch."""
+        ...
+
+    async def beat(self, flows: Sequence[tuple[str, int]]) -> None:
+        """Say of these (id, epoch) that somebody is still at work."""
+        ...
+
+    async def open_flows(self, home: str) -> list[FlowRecord]:
+        """The flows of `home` that have not ended."""
+        ...

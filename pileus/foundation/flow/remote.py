@@ -6,8 +6,7 @@ from typing import Any
 import msgspec
 
 from pileus.foundation.bus import Bus, Delivery, Handler
-from pileus.foundation.flow.journal import Journal
-from pileus.foundation.flow.model import Entry, FlowRecord, NewFlow
+from pileus.foundation.flow.model import Entry, FlowRecord, Journal, NewFlow
 
 
 def _plain(value: Any) -> Any:

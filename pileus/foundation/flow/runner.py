@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from pileus.foundation import errors, trace
-from pileus.foundation.flow.journal import Journal
 from pileus.foundation.flow.model import (
     DONE,
     FAILED,
@@ -20,6 +19,7 @@ from pileus.foundation.flow.model import (
     Entry,
     Flow,
     FlowRecord,
+    Journal,
     NewFlow,
     StaleEpoch,
     Step,
