@@ -3,7 +3,7 @@
 A new package or module at the top of `pileus/` gets its floor here, and nowhere else.
 """
 
-WINGS = frozenset({"compute", "network", "volume", "image", "placement", "identity"})
+WINGS = frozenset({"compute", "network", "volume", "image", "placement", "identity", "operations"})
 
 # An import goes to a lower floor, or stays in its own unit.
 FLOORS: dict[str, int] = {
@@ -13,6 +13,8 @@ FLOORS: dict[str, int] = {
     "settings": 1,
     "secrets_file": 1,
     "dashboard": 1,
+    "settings": 1,
+    "secrets_file": 1,
     "doctor": 2,
     "wiring": 2,
     "cli": 3,

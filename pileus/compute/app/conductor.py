@@ -7,7 +7,9 @@ from typing import Any
 
 import msgspec
 
+from pileus.compute.app.audit import audit
 from pileus.compute.app.host_journal import HostJournal
+from pileus.compute.app.launch_trace import NoTrace, flow_summary, launch_trace
 from pileus.compute.domain.errors import ServerNotFound
 from pileus.compute.domain.server import Server, changed
 from pileus.compute.domain.server_states import PowerState
@@ -17,6 +19,7 @@ from pileus.compute.store import servers, services
 from pileus.foundation.bus import Delivery
 from pileus.foundation.database import Transaction
 from pileus.foundation.flow import StaleEpoch
+from pileus.foundation.flow.model import FAILED, STUCK, UNDOING
 from pileus.foundation.flow.remote import journal_methods
 from pileus.foundation.trace import Event
 
@@ -36,6 +39,13 @@ class Conductor:
             "host.report": self.host_report,
             "host.beat": self.host_beat,
             "host.epochs": self.host_epochs,
+            "hosts": self.hosts,
+            "trace": self.trace,
+            "flows.list": self.flows_list,
+            "flows.show": self.flows_show,
+            "flows.resume": self.flows_resume,
+            "flows.abandon": self.flows_abandon,
+            "audit": self.audit,
             **journal_methods(HostJournal(self._compute)),
         }
         self._compute.bus.serve(CONDUCTOR, methods)
@@ -127,3 +137,47 @@ class Conductor:
         gone = await servers.tombstones(self._compute.database, ids)
         gone |= await servers.elsewhere(self._compute.database, ids, host)
         return {"servers": here, "gone": gone}
+
+    # -- what operators ask -------------------------------------------------------------------------------
+    async def hosts(self, delivery: Delivery) -> list[dict[str, Any]]:
+        """Every host with its state as this process sees it."""
+        found = await services.all_services(self._compute.database)
+        return [
+            {
+                "host": row.host, "service": row.name, "zone": row.zone, "version": row.version,
+                "is_alive": self._compute.hosts_alive(row.host, row.beats), "is_disabled": row.is_disabled,
+                "last_seen_at": row.last_seen_at,
+            }
+            for row in found
+        ]  # fmt: skip
+
+    async def trace(self, delivery: Delivery) -> dict[str, Any]:
+        """The 28 steps of a launch; `project_id` None looks at any project's servers."""
+        args, database = delivery.args, self._compute.database
+        server_id = args["server_id"]
+        server = await servers.find(database, server_id) or await servers.find_deleted(database, server_id)
+        if server is None or args["project_id"] not in (None, server.project_id):
+            raise NoTrace(server_id=server_id)
+        return await launch_trace(self._compute, server_id, show_hosts=args["show_hosts"])
+
+    async def flows_list(self, delivery: Delivery) -> list[dict[str, Any]]:
+        return [flow_summary(record) for record in await self._compute.journal.all_open()]
+
+    async def flows_show(self, delivery: Delivery) -> dict[str, Any] | None:
+        record = await self._compute.journal.get(delivery.args["flow_id"])
+        return None if record is None else flow_summary(record)
+
+    async def flows_resume(self, delivery: Delivery) -> bool:
+        """Let a stuck flow try its undo again."""
+        flow_id = delivery.args["flow_id"]
+        if not await self._compute.journal.set_state(flow_id, UNDOING, STUCK):
+            return False
+        await self._compute.runner.adopt_now(flow_id)
+        return True
+
+    async def flows_abandon(self, delivery: Delivery) -> bool:
+        """Give a stuck flow up: what it left behind is the operator's to remove."""
+        return await self._compute.journal.set_state(delivery.args["flow_id"], FAILED, STUCK)
+
+    async def audit(self, delivery: Delivery) -> list[dict[str, Any]]:
+        return await audit(self._compute)

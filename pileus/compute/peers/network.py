@@ -206,6 +206,12 @@ class Networks:
             else:
                 await self._ask("DELETE", path, service, expect=(204, 404))
 
+    async def server_ports(self, authority: Authority) -> list[Any]:
+        """Every port in the cloud that belongs to a server: id and device_id."""
+        query = {"fields": ["id", "device_id", "device_owner"]}
+        found = (await self._ask("GET", "/ports", Authority(authority.service), query=query))["ports"]
+        return [port for port in found if port["device_owner"].startswith(OWNER)]
+
     async def interfaces(self, server_id: str, authority: Authority) -> list[Any]:
         """The server's ports as the network service shows them."""
         found = await self._ask("GET", "/ports", Authority(authority.service), query={"device_id": server_id})

@@ -104,6 +104,15 @@ class Placement:
                 return
         raise refusal(answer, "placement")
 
+    async def consumers(self, provider: str) -> list[str]:
+        """Who holds anything of a provider."""
+        answer = await self._ask("GET", f"/resource_providers/{provider}/allocations")
+        if answer.status == 404:
+            return []
+        if answer.status != 200:
+            raise refusal(answer, "placement")
+        return list(answer.json()["allocations"])
+
     async def remove_provider(self, provider: str) -> None:
         answer = await self._ask("DELETE", f"/resource_providers/{provider}")
         if answer.status not in (204, 404):

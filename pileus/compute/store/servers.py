@@ -60,6 +60,7 @@ _FORGET = sql(
     "(SELECT id FROM compute_deleted_servers ORDER BY deleted_at DESC, id DESC LIMIT :keep)"
 )
 _OF_HOST = sql("SELECT generation, data FROM compute_servers WHERE host = :host")
+_EVERY = sql("SELECT generation, data FROM compute_servers")
 _OF_GROUP = sql("SELECT id, host FROM compute_servers WHERE server_group_id = :group_id")
 _BUSY = sql("SELECT generation, data FROM compute_servers WHERE task_state IS NOT NULL ORDER BY updated_at LIMIT 1000")
 _EPOCHS = sql("SELECT id, epoch FROM compute_servers WHERE host = :host")
@@ -167,6 +168,11 @@ async def used(tx: Transaction, project_id: str) -> Mapping[str, int]:
     row = await tx.one(_USED, project_id=project_id)
     assert row is not None
     return {"instances": row["instances"], "cores": row["cores"], "ram": row["ram"]}
+
+
+async def everything(reader: Database) -> list[Server]:
+    """Every server there is: for the audit."""
+    return [_server(row) for row in await reader.all(_EVERY)]
 
 
 async def on_host(reader: Database | Transaction, host: str) -> list[Server]:

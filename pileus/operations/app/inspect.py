@@ -1,0 +1,68 @@
+"""Questions to the services: what runs, what is stuck, what is broken."""
+
+from typing import Any
+
+from pileus.foundation.errors import Error, NotFound
+from pileus.operations.service import Operations
+
+
+class NoSuchFlow(NotFound):
+    code, message = "operations.no-flow", "There is no flow {flow_id} that is open or stuck."
+
+
+async def trace(operations: Operations, server_id: str, *, show_hosts: bool, project_id: str | None) -> Any:
+    """The 28 steps of a server's launch; `project_id` limits whose servers may be looked at."""
+    args = {"server_id": server_id, "show_hosts": show_hosts, "project_id": project_id}
+    return await operations.bus.call("conductor", "trace", args)
+
+
+async def flows(operations: Operations) -> list[dict[str, Any]]:
+    """All long work of every service that has not ended."""
+    found: list[dict[str, Any]] = []
+    for service, topic in operations.owners.items():
+        answer = await operations.bus.call(topic, "flows.list", {})
+        found.extend({"service": service} | flow for flow in answer)
+    return found
+
+
+async def flow(operations: Operations, flow_id: str) -> dict[str, Any]:
+    """Raises: NoSuchFlow (404)."""
+    for service, topic in operations.owners.items():
+        answer = await operations.bus.call(topic, "flows.show", {"flow_id": flow_id})
+        if answer is not None:
+            return {"service": service} | answer
+    raise NoSuchFlow(flow_id=flow_id)
+
+
+async def resume(operations: Operations, flow_id: str, *, abandon: bool = False) -> dict[str, Any]:
+    """Let a stuck flow try its undo again, or give it up. Raises: NoSuchFlow (404)."""
+    found = await flow(operations, flow_id)
+    method = "flows.abandon" if abandon else "flows.resume"
+    if not await operations.bus.call(operations.owners[found["service"]], method, {"flow_id": flow_id}):
+        raise NoSuchFlow(flow_id=flow_id)
+    return await flow(operations, flow_id)
+
+
+async def audit(operations: Operations) -> dict[str, Any]:
+    """Every invariant that does not hold, by service: what is there and what should be."""
+    findings: list[dict[str, Any]] = []
+    for service, topic in operations.owners.items():
+        try:
+            answer = await operations.bus.call(topic, "audit", {}, timeout_s=120.0)
+        except Error as error:
+            answer = [{"invariant": "answers", "subject": service, "found": error.text, "mend": "pileus status"}]
+        findings.extend({"service": service} | finding for finding in answer)
+    return {"clean": not findings, "findings": findings}
+
+
+async def status(operations: Operations) -> dict[str, Any]:
+    """The parts of the cloud and how they are."""
+    hosts = await operations.bus.call("conductor", "hosts", {})
+    return {
+        "version": operations.version,
+        "region": operations.region,
+        "up_s": (operations.runtime.now() - operations.started_at) / 1_000_000,
+        "hosts": hosts,
+        "open_flows": len(await flows(operations)),
+        **operations.describe(),
+    }
