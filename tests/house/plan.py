@@ -13,8 +13,6 @@ FLOORS: dict[str, int] = {
     "settings": 1,
     "secrets_file": 1,
     "dashboard": 1,
-    "settings": 1,
-    "secrets_file": 1,
     "doctor": 2,
     "wiring": 2,
     "cli": 3,
@@ -56,7 +54,7 @@ NOT_IN_DOMAIN = frozenset(
 MACHINE_MODULES = frozenset(
     {
         "time", "random", "secrets", "sched", "threading", "_thread", "concurrent", "multiprocessing", "subprocess",
-        "pty", "socket", "socketserver", "select", "selectors", "ssl", "http", "urllib.request", "ftplib", "smtplib",
+        "pty", "socket", "socketserver", "select", "selectors", "ssl", "http.client", "http.server", "urllib.request", "ftplib", "smtplib",
         "xmlrpc", "aiohttp", "httpx", "requests", "urllib3", "aiormq", "aio_pika", "nats", "asyncpg", "sqlite3",
         "websockets",
     }
