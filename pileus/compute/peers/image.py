@@ -52,6 +52,27 @@ class Images:
                 raise refusal(Answer(status, headers, b"".join([chunk async for chunk in chunks])), "image")
             yield chunks
 
+    async def create(self, document: Mapping[str, Any], authority: Authority) -> str:
+        """Make an image without data; returns its id."""
+        made = await self._peer.ask("POST", "/v2/images", body=document, expect=(201,), **await authority.tokens())
+        return str(made["id"])
+
+    async def upload(self, image_id: str, chunks: AsyncIterator[bytes], authority: Authority) -> None:
+        """Give an image its data."""
+        await self._peer.ask(
+            "PUT", f"/v2/images/{image_id}/file", body=chunks, expect=(204,), timeout_s=7200.0,
+            **await authority.tokens(),
+        )  # fmt: skip
+
+    async def status(self, image_id: str, authority: Authority) -> str:
+        """Raises: NotFound."""
+        found = await self._peer.ask("GET", f"/v2/images/{image_id}", **await authority.tokens())
+        return str(found["status"])
+
+    async def delete(self, image_id: str, authority: Authority) -> None:
+        """Nothing there is fine."""
+        await self._peer.ask("DELETE", f"/v2/images/{image_id}", expect=(204, 404), **await authority.tokens())
+
 
 def _describe(answer: Answer) -> dict[str, object]:
     found = answer.json()

@@ -1,6 +1,7 @@
 """The network service, as compute needs it: what may be used, ports for servers, their binding to hosts."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import msgspec
@@ -135,10 +136,14 @@ class Networks:
         zone: str,
         security_groups: Sequence[str],
         authority: Authority,
+        known: frozenset[str] = frozenset(),
         record: Trace | None = None,
         steps: Steps = (0, 0, 0),
     ) -> list[Vif]:
-        """Have every wanted port, bound to `host`; repeated, the same ports are found by the server's id."""
+        """Have every wanted port, bound to `host`; repeated, the same ports are found by the server's id.
+
+        Ports in `known` answer other wishes already.
+        """
         if not request.nics:
             return []
         service = Authority(authority.service)
@@ -149,7 +154,7 @@ class Networks:
         groups: list[str] | None = None
         if tuple(security_groups) not in ((), ("default",)):
             groups = await self.security_group_ids(security_groups, project_id, authority)
-        taken: set[str] = set()
+        taken = set(known)
         ports: list[tuple[Any, NicRequest]] = []
         for nic in request.nics:
             port = _held(held, nic, taken)
@@ -194,12 +199,19 @@ class Networks:
         found = await self._ask("GET", "/subnets", Authority(authority.service), query={"id": ids})
         return {subnet["id"]: subnet for subnet in found["subnets"]}
 
-    async def release_ports(self, server_id: str, authority: Authority, *, brought: Sequence[str]) -> None:
-        """Delete the ports that were made for the server; those the user `brought` are only unbound."""
+    async def release_ports(
+        self, server_id: str, authority: Authority, *, brought: Sequence[str], keep: AbstractSet[str] = frozenset()
+    ) -> None:
+        """Delete the ports that were made for the server; those the user `brought` are only unbound.
+
+        Ports in `keep` stay as they are.
+        """
         service = Authority(authority.service)
         query = {"device_id": server_id, "fields": ["id"]}
         for port in (await self._ask("GET", "/ports", service, query=query))["ports"]:
             path = f"/ports/{port['id']}"
+            if port["id"] in keep:
+                continue
             if port["id"] in brought:
                 body = {"binding:host_id": "", "binding:profile": {}, "device_id": "", "device_owner": ""}
                 await self._ask("PUT", path, service, body={"port": body}, expect=(200, 404))

@@ -116,6 +116,16 @@ class Volumes:
             expect=(204,),
         )  # fmt: skip
 
+    async def begin_detaching(self, volume_id: str, authority: Authority) -> None:
+        await self._act(volume_id, "os-begin_detaching", authority)
+
+    async def roll_detaching(self, volume_id: str, authority: Authority) -> None:
+        await self._act(volume_id, "os-roll_detaching", authority)
+
+    async def _act(self, volume_id: str, action: str, authority: Authority) -> None:
+        path = f"/volumes/{volume_id}/action"
+        await self._ask("POST", path, Authority(authority.service), body={action: {}}, expect=(202, 400, 404))
+
     async def drop(self, attachment_id: str, authority: Authority) -> None:
         """Give the volume back; nothing there is fine."""
         await self._ask("DELETE", f"/attachments/{attachment_id}", Authority(authority.service), expect=(200, 404))

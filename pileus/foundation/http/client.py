@@ -6,7 +6,7 @@ In one process the call goes straight into the other ASGI application, without a
 import asyncio
 import base64
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
@@ -34,10 +34,15 @@ class Answer:
         return msgspec.json.decode(self.body)
 
 
+Content = bytes | AsyncIterator[bytes]
+
+
 class Transport(Protocol):
     """Carries one request to a service. `path` begins at the service's root."""
 
-    async def send(self, method: str, path: str, headers: dict[str, str], body: bytes, timeout_s: float) -> Answer: ...
+    async def send(
+        self, method: str, path: str, headers: dict[str, str], body: Content, timeout_s: float
+    ) -> Answer: ...
 
     def stream(
         self, method: str, path: str, headers: dict[str, str], timeout_s: float
@@ -107,8 +112,11 @@ class Peer:
         if query:
             path = f"{path}?{urlencode(query, doseq=True)}"
         sent = self._headers(token, service_token, headers, record is not None)
-        raw = b""
-        if body is not None:
+        raw: Content = b""
+        if isinstance(body, AsyncIterator):
+            raw = body
+            sent.setdefault("content-type", "application/octet-stream")
+        elif body is not None:
             raw = body if isinstance(body, bytes) else encode_json(body)
             sent.setdefault("content-type", "application/json")
         started = self._runtime.now()
@@ -194,12 +202,10 @@ class InProcess:
         self._app = app
         self._runtime = runtime
 
-    async def send(self, method: str, path: str, headers: dict[str, str], body: bytes, timeout_s: float) -> Answer:
+    async def send(self, method: str, path: str, headers: dict[str, str], body: Content, timeout_s: float) -> Answer:
         got: dict[str, Any] = {}
         chunks: list[bytes] = []
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": body, "more_body": False}
+        receive = _receiver(body)
 
         async def send(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start":
@@ -247,6 +253,25 @@ class InProcess:
             yield start["status"], _decoded(start["headers"]), chunks()
         finally:
             task.cancel()
+
+
+def _receiver(body: Content) -> Callable[[], Awaitable[dict[str, Any]]]:
+    """What an application reads a request's body from."""
+    if isinstance(body, bytes):
+        whole = {"type": "http.request", "body": body, "more_body": False}
+
+        async def receive() -> dict[str, Any]:
+            return whole
+
+        return receive
+    chunks = body
+
+    async def receive_next() -> dict[str, Any]:
+        async for chunk in chunks:
+            return {"type": "http.request", "body": chunk, "more_body": True}
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    return receive_next
 
 
 def _scope(method: str, path: str, headers: dict[str, str]) -> dict[str, Any]:

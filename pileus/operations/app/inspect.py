@@ -28,9 +28,9 @@ async def flows(operations: Operations) -> list[dict[str, Any]]:
 async def flow(operations: Operations, flow_id: str) -> dict[str, Any]:
     """Raises: NoSuchFlow (404)."""
     for service, topic in operations.owners.items():
-        answer = await operations.bus.call(topic, "flows.show", {"flow_id": flow_id})
+        answer: dict[str, Any] | None = await operations.bus.call(topic, "flows.show", {"flow_id": flow_id})
         if answer is not None:
-            return {"service": service} | answer
+            return {"service": service, **answer}
     raise NoSuchFlow(flow_id=flow_id)
 
 
