@@ -54,7 +54,8 @@ NOT_IN_DOMAIN = frozenset(
 MACHINE_MODULES = frozenset(
     {
         "time", "random", "secrets", "sched", "threading", "_thread", "concurrent", "multiprocessing", "subprocess",
-        "pty", "socket", "socketserver", "select", "selectors", "ssl", "http.client", "http.server", "urllib.request", "ftplib", "smtplib",
+        "pty", "socket", "socketserver", "select", "selectors", "ssl",
+        "http.client", "http.server", "urllib.request", "ftplib", "smtplib",
         "xmlrpc", "aiohttp", "httpx", "requests", "urllib3", "aiormq", "aio_pika", "nats", "asyncpg", "sqlite3",
         "websockets",
     }
