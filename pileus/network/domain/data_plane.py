@@ -74,3 +74,30 @@ class HostPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     networks: tuple[NetworkPlan, ...] = ()
     ports: tuple[PortPlan, ...] = ()
+
+
+# -- what came of it ----------------------------------------------------------------------------------------------
+class PluggedPort(msgspec.Struct, frozen=True, kw_only=True):
+    """How a guest reaches its port."""
+
+    port_id: str
+    network_id: str
+    tap: str  # at most 15 characters; the device exists and belongs to the network
+    bridge: str
+    mtu: int
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """A network or port that could not be made as planned; the others were."""
+
+    id: str
+    code: str
+    text: str
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a plan: every part was tried, whatever happened to the others."""
+
+    plugged: tuple[PluggedPort, ...] = ()
+    removed: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()

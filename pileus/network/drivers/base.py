@@ -13,22 +13,12 @@ import msgspec
 
 from pileus.foundation.errors import BadRequest, Conflict, Error, Unavailable
 from pileus.foundation.runtime import Runtime
-from pileus.network.domain.data_plane import NetworkPlan, PortPlan
+from pileus.network.domain.data_plane import NetworkPlan, PluggedPort, PortPlan
 
 METADATA_ADDRESS = "169.254.169.254"
 
 
 # -- what comes out -----------------------------------------------------------------------------------------------
-class PluggedPort(msgspec.Struct, frozen=True, kw_only=True):
-    """How a guest reaches its port."""
-
-    port_id: str
-    network_id: str
-    tap: str  # at most 15 characters; the device exists and belongs to the network
-    bridge: str
-    mtu: int
-
-
 class NetworkFact(msgspec.Struct, frozen=True, kw_only=True):
     """A network as the host has it, whatever anybody else believes."""
 

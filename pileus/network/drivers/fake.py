@@ -12,13 +12,12 @@ from typing import Any
 import msgspec
 
 from pileus.foundation.runtime import Runtime
-from pileus.network.domain.data_plane import NetworkPlan, PortPlan
+from pileus.network.domain.data_plane import NetworkPlan, PluggedPort, PortPlan
 from pileus.network.drivers.base import (
     BackendFailed,
     HostFacts,
     NetworkAbsent,
     NetworkFact,
-    PluggedPort,
     PortFact,
     StaleBinding,
     bridge_name,

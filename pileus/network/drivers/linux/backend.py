@@ -4,23 +4,23 @@ Devices, namespaces and dnsmasq go on when this process ends; the next one finds
 """
 
 import asyncio
+import contextlib
 import grp
 import hashlib
 import pwd
 import signal
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pileus.foundation.daemons import end_daemon, find_daemon, signal_daemon
 from pileus.foundation.namespaces import NAMESPACES, is_inside, send_datagram
 from pileus.foundation.runtime import Runtime
-from pileus.network.domain.data_plane import NetworkPlan, PortPlan
+from pileus.network.domain.data_plane import NetworkPlan, PluggedPort, PortPlan
 from pileus.network.drivers.base import (
     HostFacts,
     NetworkAbsent,
     NetworkFact,
-    PluggedPort,
     PortFact,
     StaleBinding,
     bridge_name,
@@ -47,6 +47,14 @@ class _Seen:
     inner: devices.Inner | None
 
 
+class _Turn:
+    """Whose turn it is with one network."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.users = 0
+
+
 class LinuxBackend:
     """A `NetworkBackend` of bridges, taps, namespaces and dnsmasq.
 
@@ -61,7 +69,7 @@ class LinuxBackend:
         self._group = grp.getgrgid(self._user.pw_gid).gr_name
         self._records = Records(Path(str(options.get("run_dir", _RUN / self._owner))), self._user.pw_gid)
         self._host = HostCommands(runtime)
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._locks: dict[str, _Turn] = {}
 
     async def open(self) -> None:
         for lack in lacks():
@@ -69,7 +77,7 @@ class LinuxBackend:
         self._records.open()
 
     async def close(self) -> None:
-        self._locks.clear()
+        """Nothing to let go of: devices and dnsmasq are the kernel's and their own."""
 
     def metadata_namespace(self, network_id: str) -> str:
         return dhcp_namespace(network_id)
@@ -163,11 +171,19 @@ class LinuxBackend:
             )
             await self._host.ip(commands, "remove a network")
             self._records.forget_network(network_id)
-        self._locks.pop(network_id, None)
 
-    def _lock(self, network_id: str) -> asyncio.Lock:
-        """One change at a time to one network: dnsmasq's files and devices are looked at before they are changed."""
-        return self._locks.setdefault(network_id, asyncio.Lock())
+    @contextlib.asynccontextmanager
+    async def _lock(self, network_id: str) -> AsyncIterator[None]:
+        """One change at a time to one network, in the order of asking: what is there is looked at, then changed."""
+        turn = self._locks.setdefault(network_id, _Turn())
+        turn.users += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.users -= 1
+            if turn.users == 0:
+                del self._locks[network_id]
 
     # -- the host itself ------------------------------------------------------------------------------------------
     def _open_doors(self, network_id: str) -> list[tuple[Path, str]]:
