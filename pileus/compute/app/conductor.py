@@ -35,6 +35,7 @@ class Conductor:
     def serve(self) -> None:
         methods = {
             "server.data": self.server_data,
+            "server.facts": self.server_facts,
             "server.power": self.server_power,
             "host.report": self.host_report,
             "host.beat": self.host_beat,
@@ -74,6 +75,13 @@ class Conductor:
         if record is None or record.secret is None:
             return ""
         return self._compute.sealer.open(record.secret, "launch").decode()
+
+    async def server_facts(self, delivery: Delivery) -> Any:
+        """A server, for the host that the row names and for no other."""
+        server = await servers.get(self._compute.database, delivery.args["server_id"])
+        if server.host != delivery.args["host"]:
+            raise ServerNotFound(server_id=server.id)
+        return msgspec.to_builtins(server)
 
     async def server_power(self, delivery: Delivery) -> bool:
         """A guest's power state as its host sees it, when it changed by itself."""

@@ -1,14 +1,18 @@
 """What a host does for each action on a server: a table, and one short function each. All may be repeated."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from pileus.compute.domain.errors import ActionNotSupported
 from pileus.compute.domain.server_states import Action
-from pileus.compute.drivers.base import Pauses, PowerState, SetsPassword, Suspends
+from pileus.compute.drivers.base import Pauses, PowerState, SetsPassword, Snapshots, Suspends
+from pileus.compute.host.building import build_again
 from pileus.compute.host.services import HostServices
+from pileus.foundation import errors
+from pileus.foundation.trace import Trace
 
 Args = dict[str, Any]
 Done = dict[str, Any]
@@ -63,6 +67,43 @@ async def change_password(host: HostServices, server_id: str, args: Args) -> Don
     return {}
 
 
+async def create_image(host: HostServices, server_id: str, args: Args) -> Done:
+    """Copy the root disk and hand the copy to the image service; an image that has its data already is left alone."""
+    image_id = args["args"]["image_id"]
+    authority = host.authority(msgspec.json.decode(args["secret"])["token"])
+    if await host.images.status(image_id, authority) == "active":
+        return {}
+    target = host.state_dir / "snapshots" / f"{image_id}.partial"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        fact = await _role(host, Snapshots, "make an image").snapshot_root(server_id, target)
+        await host.images.upload(image_id, _chunks(host, Path(fact.path)), authority)
+    except errors.Unavailable:
+        raise
+    except errors.Error:
+        await host.images.delete(image_id, authority)
+        raise
+    finally:
+        target.unlink(missing_ok=True)
+    return {}
+
+
+async def _chunks(host: HostServices, path: Path) -> AsyncIterator[bytes]:
+    with path.open("rb") as source:
+        while chunk := await host.runtime.in_thread(source.read, 1 << 20, pool="files"):
+            yield chunk
+
+
+async def rebuild(host: HostServices, server_id: str, args: Args) -> Done:
+    """Build the guest anew under its new epoch: the driver removes the old one, local disks included."""
+    token = msgspec.json.decode(args["secret"])["token"]
+    record = Trace()
+    server, _ = await host.conductor.server_data(
+        server_id, epoch=args["epoch"], launch_id="", request_id="", record=record
+    )
+    return _power(await build_again(host, server, token, record))
+
+
 def _power(state: PowerState) -> Done:
     return {"power_state": int(state)}
 
@@ -83,4 +124,6 @@ ACTIONS: dict[Action, Do] = {
     Action.SUSPEND: suspend,
     Action.RESUME: resume,
     Action.CHANGE_PASSWORD: change_password,
+    Action.CREATE_IMAGE: create_image,
+    Action.REBUILD: rebuild,
 }

@@ -13,11 +13,21 @@ import msgspec
 from pileus import __version__
 from pileus.compute.domain.errors import ActionNotSupported
 from pileus.compute.domain.server_states import Action
-from pileus.compute.drivers.base import HasConsole, PowerChange, StaleEpoch, roles_of
+from pileus.compute.drivers.base import (
+    AttachesInterfaces,
+    AttachesVolumes,
+    HasConsole,
+    PowerChange,
+    StaleEpoch,
+    VolumeAttachmentSpec,
+    roles_of,
+)
 from pileus.compute.host.actions import ACTIONS
 from pileus.compute.host.flows.build_server import BUILD_SERVER
 from pileus.compute.host.flows.build_server import NAME as BUILD
+from pileus.compute.host.guest_spec import vif_spec
 from pileus.compute.host.services import HostServices
+from pileus.compute.peers.network import Vif
 from pileus.foundation.bus import Delivery
 from pileus.foundation.errors import Error, NotSupported, Unavailable
 from pileus.foundation.flow import NewFlow, Runner
@@ -62,6 +72,10 @@ class Agent:
                 "remove": self.remove,
                 "act": self.act,
                 "console_output": self.console_output,
+                "attach_volume": self.attach_volume,
+                "detach_volume": self.detach_volume,
+                "attach_interface": self.attach_interface,
+                "detach_interface": self.detach_interface,
                 "guests": self.guests,
             },
         )
@@ -148,9 +162,48 @@ class Agent:
             return await do(self._host, args["server_id"], args)
 
     async def console_output(self, delivery: Delivery) -> bytes:
-        if not isinstance(self._host.hypervisor, HasConsole):
-            raise ActionNotSupported(action="get the console output")
-        return await self._host.hypervisor.console_output(delivery.args["server_id"], delivery.args["lines"])
+        driver = self._with(HasConsole, "get the console output")
+        output: bytes = await driver.console_output(delivery.args["server_id"], delivery.args["lines"])
+        return output
+
+    async def attach_volume(self, delivery: Delivery) -> str:
+        """Reach a reserved volume and give it to the guest; returns the device's name."""
+        args, host = delivery.args, self._host
+        driver = self._with(AttachesVolumes, "attach a volume")
+        async with self._lock(args["server_id"]):
+            connection = await host.volumes.connect(
+                args["attachment_id"], host=host.host, device=args["device"], epoch=args["epoch"],
+                authority=host.authority(), record=delivery.trace,
+            )  # fmt: skip
+            volume = VolumeAttachmentSpec(
+                volume_id=args["volume_id"], connection=dict(connection), device=args["device"]
+            )
+            device: str = await driver.ensure_volume_attached(args["server_id"], volume)
+            await host.volumes.complete(args["attachment_id"], host.authority())
+        return device
+
+    async def detach_volume(self, delivery: Delivery) -> None:
+        driver = self._with(AttachesVolumes, "detach a volume")
+        async with self._lock(delivery.args["server_id"]):
+            await driver.ensure_volume_detached(delivery.args["server_id"], delivery.args["volume_id"])
+
+    async def attach_interface(self, delivery: Delivery) -> None:
+        driver = self._with(AttachesInterfaces, "attach an interface")
+        vif = msgspec.convert(delivery.args["vif"], Vif)
+        async with self._lock(delivery.args["server_id"]):
+            await driver.ensure_interface_attached(delivery.args["server_id"], vif_spec(vif))
+        self._host.documents.add_vif(delivery.args["server_id"], vif)
+
+    async def detach_interface(self, delivery: Delivery) -> None:
+        driver = self._with(AttachesInterfaces, "detach an interface")
+        async with self._lock(delivery.args["server_id"]):
+            await driver.ensure_interface_detached(delivery.args["server_id"], delivery.args["port_id"])
+        self._host.documents.drop_vif(delivery.args["server_id"], delivery.args["port_id"])
+
+    def _with(self, role: Any, what: str) -> Any:
+        if not isinstance(self._host.hypervisor, role):
+            raise ActionNotSupported(action=what)
+        return self._host.hypervisor
 
     async def guests(self, delivery: Delivery) -> dict[str, Any]:
         """For the audit: every guest of ours, and the names of the others."""

@@ -33,6 +33,10 @@ class Conductor:
         )  # fmt: skip
         return msgspec.convert(found["server"], Server), found["token"]
 
+    async def server_facts(self, server_id: str) -> Server:
+        """A server of this host, without any secret of its owner's session. Raises: NotFound."""
+        return msgspec.convert(await self._call("server.facts", args={"server_id": server_id}), Server)
+
     async def report(self, *, zone: str, version: str, inventory: dict[str, Any], roles: list[str]) -> str:
         """Say what the host has; returns the id of its service."""
         args = {"zone": zone, "version": version, "inventory": inventory, "roles": roles}

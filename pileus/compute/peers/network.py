@@ -15,7 +15,7 @@ from pileus.compute.domain.errors import (
     UnknownSecurityGroup,
 )
 from pileus.compute.domain.network_request import NetworkRequest, NicRequest
-from pileus.compute.domain.server import Address, Interface
+from pileus.compute.domain.server import Address, Interface, Server
 from pileus.compute.peers.authority import Authority
 from pileus.foundation import errors
 from pileus.foundation.http.client import Answer, Peer
@@ -163,7 +163,7 @@ class Networks:
                 port = (await self._ask("POST", "/ports", authority, body={"port": body}, expect=(201,)))["port"]
             elif port is None or port["binding:host_id"] != host or _epoch(port) != epoch:
                 body = {"device_id": server_id, "device_owner": OWNER + zone} | binding
-                path = f"/ports/{nic.port_id or port['id']}"
+                path = f"/ports/{nic.port_id if port is None else port['id']}"
                 port = (await self._ask("PUT", path, service, body={"port": body}))["port"]
             taken.add(port["id"])
             ports.append((port, nic))
@@ -190,6 +190,27 @@ class Networks:
         )  # fmt: skip
         by_id = {network["id"]: network for network in networks["networks"]}
         return [_vif(port, by_id[port["network_id"]], nic) for port, nic in ports]
+
+    async def server_at(self, network_id: str, fixed_ip: str, authority: Authority) -> str | None:
+        """The server behind an address, None when there is none."""
+        query = {
+            "network_id": network_id,
+            "fixed_ips": f"ip_address={fixed_ip}",
+            "fields": ["device_id", "device_owner"],
+        }
+        ports = (await self._ask("GET", "/ports", Authority(authority.service), query=query))["ports"]
+        found = [port["device_id"] for port in ports if port["device_owner"].startswith(OWNER)]
+        return found[0] if found else None
+
+    async def vifs_of(self, server: Server, authority: Authority) -> list[Vif]:
+        """The server's vifs as they are now, in the order of its interfaces."""
+        service = Authority(authority.service)
+        ports = (await self._ask("GET", "/ports", service, query={"device_id": server.id}))["ports"]
+        order = {interface.port_id: number for number, interface in enumerate(server.interfaces)}
+        ports.sort(key=lambda port: order.get(port["id"], len(order)))
+        if not ports:
+            return []
+        return await self._vifs([(port, NicRequest(port["network_id"])) for port in ports], service, None, (0, 0, 0))
 
     async def subnets(self, vifs: Sequence[Vif], authority: Authority) -> dict[str, Any]:
         """The subnets behind these vifs' addresses, by id."""
