@@ -35,12 +35,16 @@ def _pid_in(pid_file: Path) -> int | None:
 
 
 def _has_argument(pid: int, argument: str) -> bool:
-    """Whether a program lives that was started so; one that has ended and was not yet reaped has no arguments."""
+    """Whether a program lives that was started so; one that is ending, or has and was not reaped, has no arguments."""
+    return argument.encode() in (_arguments(pid) or [])
+
+
+def _arguments(pid: int) -> list[bytes] | None:
+    """The command line of a process; None when there is no such process."""
     try:
-        raw = (_PROC / str(pid) / "cmdline").read_bytes()
+        return (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
     except (FileNotFoundError, ProcessLookupError):
-        return False
-    return argument.encode() in raw.split(b"\0")
+        return None
 
 
 def signal_daemon(pid: int, argument: str, number: signal.Signals) -> bool:
@@ -64,6 +68,24 @@ async def end_daemon(runtime: Runtime, pid: int, argument: str, timeout_s: float
             if not _send(fd, number) or await runtime.in_thread(_wait, fd, patience):
                 return
         raise TimeoutError(f"process {pid} does not end")
+    finally:
+        os.close(fd)
+
+
+async def await_ending(runtime: Runtime, pid_file: Path, timeout_s: float = 2.0) -> None:
+    """Return when the program named by the file, if it is just ending, has let go of its sockets and files.
+
+    A killed program loses its arguments first and its sockets a moment later.
+    """
+    pid = _pid_in(pid_file)
+    if pid is None or _arguments(pid) != [b""]:
+        return
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        await runtime.in_thread(_wait, fd, timeout_s)
     finally:
         os.close(fd)
 

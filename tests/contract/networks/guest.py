@@ -78,18 +78,24 @@ def ask_dhcp(tap: Tap, mac: str) -> Answer | None:
     return _exchange(tap, mac, REQUEST, wanted, ACK)
 
 
-def is_offered(tap: Tap, mac: str, witness: str) -> bool:
-    """Whether somebody offers `mac` an address, decided by asking for `witness`, who has one, right behind it."""
+def renew_dhcp(tap: Tap, mac: str, address: str) -> Answer | None:
+    """Ask for an address that was given before, as a rebooting guest does, whoever gave it."""
+    return _exchange(tap, mac, REQUEST, {50: ipaddress.IPv4Address(address).packed}, ACK)
+
+
+def is_answered(tap: Tap, mac: str, witness: str) -> bool:
+    """Whether `mac` gets an answer of any kind, decided by asking for `witness`, who gets one, right behind it."""
     assert ask_dhcp(tap, witness) is not None
-    numbers = [os.urandom(4), os.urandom(4)]
-    for asker, number in zip((mac, witness), numbers, strict=True):
-        tap.send(_frame(asker, number, {53: bytes((DISCOVER,))}))
-    was_offered = False
+    asked, seen = os.urandom(4), os.urandom(4)
+    tap.send(_frame(mac, asked, {53: bytes((DISCOVER,))}))
+    tap.send(_frame(mac, asked, {53: bytes((REQUEST,)), 50: ipaddress.IPv4Address("10.99.99.99").packed}))
+    tap.send(_frame(witness, seen, {53: bytes((DISCOVER,))}))
+    was_answered = False
     while (frame := tap.receive(PATIENCE_S)) is not None:
-        if _parse(frame, numbers[1]) is not None:
-            return was_offered
-        was_offered = was_offered or _parse(frame, numbers[0]) is not None
-    raise AssertionError("the witness got no offer")
+        if _parse(frame, seen) is not None:
+            return was_answered
+        was_answered = was_answered or _parse(frame, asked) is not None
+    raise AssertionError("the witness got no answer")
 
 
 def _exchange(tap: Tap, mac: str, kind: int, options: dict[int, bytes], awaited: int) -> Answer | None:
@@ -145,6 +151,76 @@ def _parse(frame: bytes, number: bytes) -> Answer | None:
     return Answer(options[53][0], str(ipaddress.IPv4Address(body[16:20])), options)
 
 
+# -- DHCPv6 -------------------------------------------------------------------------------------------------------
+def ask_dhcpv6(tap: Tap, mac: str, duid: bytes) -> str | None:
+    """Ask for an IPv6 address by RFC 8415's four messages; None when nobody gives one in time."""
+    client = _option6(1, duid)
+    wanted = _option6(3, mac.encode()[:4] + bytes(8))
+    advertised = _exchange6(tap, mac, 1, client + wanted, 2)
+    if advertised is None:
+        return None
+    reply = _exchange6(tap, mac, 3, client + _option6(2, advertised[2]) + wanted, 7)
+    address = _options6(reply[3][12:]).get(5) if reply is not None and 3 in reply else None
+    return str(ipaddress.IPv6Address(address[:16])) if address is not None else None
+
+
+def _option6(code: int, value: bytes) -> bytes:
+    return struct.pack("!HH", code, len(value)) + value
+
+
+def _options6(raw: bytes) -> dict[int, bytes]:
+    found = {}
+    while len(raw) >= 4:
+        code, length = struct.unpack("!HH", raw[:4])
+        found[code], raw = raw[4 : 4 + length], raw[4 + length :]
+    return found
+
+
+def _exchange6(tap: Tap, mac: str, kind: int, options: bytes, awaited: int) -> dict[int, bytes] | None:
+    """Send until answered; neighbour solicitations for our own link-local address are answered meanwhile."""
+    number = os.urandom(3)
+    hardware = bytes.fromhex(mac.replace(":", ""))
+    source = _link_local(hardware)
+    everybody = ipaddress.IPv6Address("ff02::1:2").packed
+    frame = _udp6(hardware, source, everybody, 546, 547, bytes((kind,)) + number + options)
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
+        tap.send(frame)
+        again = time.monotonic() + 0.1
+        while (left := again - time.monotonic()) > 0:
+            received = tap.receive(left) or b""
+            if received[12:14] != b"\x86\xdd":
+                continue
+            if received[20] == 58 and received[54:55] == b"\x87" and received[62:78] == source:
+                tap.send(_advertisement(hardware, source, received))
+            elif received[20] == 17 and received[62:66] == bytes((awaited,)) + number:
+                return _options6(received[66:])
+    return None
+
+
+def _link_local(hardware: bytes) -> bytes:
+    return b"\xfe\x80" + bytes(6) + bytes((hardware[0] ^ 2,)) + hardware[1:3] + b"\xff\xfe" + hardware[3:]
+
+
+def _udp6(hardware: bytes, source: bytes, target: bytes, sport: int, dport: int, body: bytes) -> bytes:
+    length = 8 + len(body)
+    pseudo = source + target + struct.pack("!II", length, 17)
+    udp = struct.pack("!HHHH", sport, dport, length, 0) + body
+    checksum = _checksum((pseudo + udp).ljust(-(-len(pseudo + udp) // 2) * 2, b"\0")) or 0xFFFF
+    udp = udp[:6] + struct.pack("!H", checksum) + udp[8:]
+    head = struct.pack("!IHBB", 6 << 28, length, 17, 64) + source + target
+    return b"\x33\x33" + target[-4:] + hardware + b"\x86\xdd" + head + udp
+
+
+def _advertisement(hardware: bytes, own: bytes, asked: bytes) -> bytes:
+    """The answer to a neighbour solicitation: this address is mine."""
+    asker, body = asked[22:38], b"\x60\0\0\0" + own + b"\2\1" + hardware
+    icmp = b"\x88\0\0\0" + body
+    checksum = _checksum(own + asker + struct.pack("!II", len(icmp), 58) + icmp)
+    icmp = icmp[:2] + struct.pack("!H", checksum) + icmp[4:]
+    return asked[6:12] + hardware + b"\x86\xdd" + struct.pack("!IHBB", 6 << 28, len(icmp), 58, 255) + own + asker + icmp
+
+
 class NamespaceGuest:
     """A guest with a whole TCP/IP: a namespace with one device on the bridge."""
 
@@ -171,6 +247,10 @@ class NamespaceGuest:
     def connect(self, address: str, port: int) -> socket.socket:
         return in_namespace(self.name, socket.create_connection, (address, port), PATIENCE_S)
 
+    def look_up(self, name: str, server: str) -> tuple[int, list[str]]:
+        """The code and the IPv4 addresses that a name server answers. Blocks."""
+        return in_namespace(self.name, _look_up, name, server)
+
     def ask(self, request: bytes, address: str = "169.254.169.254", port: int = 80) -> bytes:
         """Send bytes over TCP and return everything that comes back. Blocks."""
         with self.connect(address, port) as connection:
@@ -179,3 +259,15 @@ class NamespaceGuest:
             while part := connection.recv(65536):
                 whole += part
             return whole
+
+
+def _look_up(name: str, server: str) -> tuple[int, list[str]]:
+    labels = b"".join(bytes((len(label),)) + label.encode() for label in name.split("."))
+    question = struct.pack("!HHHHHH", 7, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack("!HH", 1, 1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(PATIENCE_S)
+        client.sendto(question, (server, 53))
+        raw = client.recv(4096)
+    count = struct.unpack("!H", raw[6:8])[0]
+    records = [raw[len(question) + 16 * at :][:16] for at in range(count)]
+    return raw[3] & 15, [str(ipaddress.IPv4Address(record[12:16])) for record in records]

@@ -13,11 +13,20 @@ import pytest
 
 from pileus.foundation.namespaces import NAMESPACES, in_namespace
 from pileus.foundation.runtime import Runtime
-from pileus.network.domain.data_plane import DhcpOption, NetworkPlan
+from pileus.network.domain.data_plane import DhcpOption, FixedIp, NetworkPlan, SubnetPlan
 from pileus.network.drivers.base import bridge_name, dhcp_namespace
 from pileus.network.drivers.linux import LinuxBackend
 from tests.contract.networks.conftest import make_linux, needs_wires
-from tests.contract.networks.guest import ACK, PATIENCE_S, NamespaceGuest, Tap, ask_dhcp, is_offered
+from tests.contract.networks.guest import (
+    ACK,
+    PATIENCE_S,
+    NamespaceGuest,
+    Tap,
+    ask_dhcp,
+    ask_dhcpv6,
+    is_answered,
+    renew_dhcp,
+)
 from tests.contract.networks.machine import processes_of, run
 from tests.contract.networks.plans import NETWORK, OTHER_NETWORK, SUBNET, port
 
@@ -25,6 +34,7 @@ pytestmark = needs_wires
 PORT = port(1)
 MAC = PORT.mac
 BRIDGE = bridge_name(NETWORK.id)
+NO_SUCH_NAME, REFUSED = 3, 5  # DNS answers
 
 Play = Callable[[Callable[[LinuxBackend], Coroutine[Any, Any, None]]], None]
 
@@ -93,7 +103,7 @@ def test_an_unknown_guest_gets_nothing(play: Play) -> None:
     async def scene(backend: LinuxBackend) -> None:
         await backend.ensure_network(NETWORK)
         plugged = await backend.ensure_port(PORT)
-        assert not is_offered(Tap(plugged.tap), "fa:16:3e:ff:ff:ff", witness=MAC)
+        assert not is_answered(Tap(plugged.tap), "fa:16:3e:ff:ff:ff", witness=MAC)
 
     play(scene)
 
@@ -162,7 +172,66 @@ def test_a_removed_port_gets_no_answer(play: Play) -> None:
         tap = Tap((await backend.ensure_port(port(2))).tap)
         await backend.ensure_port(PORT)
         await backend.ensure_no_port(PORT.id)
-        assert not is_offered(tap, MAC, witness=port(2).mac)
+        assert not is_answered(tap, MAC, witness=port(2).mac)
+
+    play(scene)
+
+
+def test_ports_are_told_when_their_network_gets_dhcp(play: Play) -> None:
+    plain = msgspec.structs.replace(NETWORK, subnets=(msgspec.structs.replace(SUBNET, dhcp_address=""),))
+
+    async def scene(backend: LinuxBackend) -> None:
+        await backend.ensure_network(plain)
+        plugged = await backend.ensure_port(PORT)
+        await backend.ensure_network(NETWORK)
+        assert ask_dhcp(Tap(plugged.tap), MAC) is not None
+
+    play(scene)
+
+
+def test_guests_know_each_other_by_name_and_no_question_leaves_the_network(play: Play) -> None:
+    async def scene(backend: LinuxBackend) -> None:
+        await backend.ensure_network(NETWORK)
+        await backend.ensure_port(PORT)
+        await backend.ensure_port(port(2, hostname=""))
+        guest = NamespaceGuest("guest", BRIDGE, "fa:16:3e:00:09:01", "10.20.30.151/24")
+        assert guest.look_up("web-1.openstacklocal", "10.20.30.2") == (0, ["10.20.30.101"])
+        assert guest.look_up("host-10-20-30-102", "10.20.30.2") == (0, ["10.20.30.102"])
+        assert guest.look_up("nobody.openstacklocal", "10.20.30.2") == (NO_SUCH_NAME, [])
+        assert guest.look_up("example.org", "10.20.30.2") == (REFUSED, [])
+        await backend.ensure_no_port(PORT.id)
+        for _ in range(1000):  # dnsmasq reads its files anew a moment after it was told
+            forgotten = guest.look_up("web-1.openstacklocal", "10.20.30.2") == (NO_SUCH_NAME, [])
+            if forgotten:
+                break
+        assert forgotten
+
+    play(scene)
+
+
+def test_ipv6_addresses_are_given_by_dhcpv6(play: Play, run_dir: Path) -> None:
+    v6 = SubnetPlan(
+        id="5ab00000-0000-4000-8000-000000000006", cidr="fd00:7::/64", gateway="fd00:7::1", dns_servers=("fd00::53",),
+        dhcp_address="fd00:7::2", address_mode="dhcpv6-stateful",
+    )  # fmt: skip
+    network = msgspec.structs.replace(NETWORK, subnets=(SUBNET, v6))
+    both = (*PORT.fixed_ips, FixedIp(subnet_id=v6.id, address="fd00:7::abc"))
+    mac = port(1).mac
+
+    async def scene(backend: LinuxBackend) -> None:
+        await backend.ensure_network(network)
+        plugged = await backend.ensure_port(port(1, fixed_ips=both))
+        assert (await backend.observe()).networks[0].problems == ()
+        tap = Tap(plugged.tap)
+        answer = ask_dhcp(tap, mac)
+        assert answer is not None
+        assert answer.address == "10.20.30.101"
+        assert ask_dhcpv6(tap, mac, duid=b"\0\3\0\1first!") == "fd00:7::abc"
+        tap.close()
+        await backend.ensure_no_port(PORT.id)
+        heir = port(2, fixed_ips=(FixedIp(subnet_id=v6.id, address="fd00:7::abc"),))
+        tap = Tap((await backend.ensure_port(heir)).tap)
+        assert ask_dhcpv6(tap, heir.mac, duid=b"\0\3\0\1second") == "fd00:7::abc"
 
     play(scene)
 
@@ -179,7 +248,9 @@ def test_a_killed_dnsmasq_is_noticed_and_replaced(play: Play, run_dir: Path) -> 
         assert (await backend.observe()).networks[0].problems == ("dnsmasq does not run as planned",)
         await backend.ensure_network(NETWORK)
         assert (await backend.observe()).networks[0].problems == ()
-        assert ask_dhcp(Tap(plugged.tap), MAC) is not None
+        answer = renew_dhcp(Tap(plugged.tap), MAC, "10.20.30.101")
+        assert answer is not None
+        assert (answer.kind, answer.address) == (ACK, "10.20.30.101")
 
     play(scene)
 

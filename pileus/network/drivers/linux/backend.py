@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pileus.foundation.daemons import end_daemon, find_daemon, signal_daemon
+from pileus.foundation.daemons import await_ending, end_daemon, find_daemon, signal_daemon
 from pileus.foundation.namespaces import NAMESPACES, is_inside, send_datagram
 from pileus.foundation.runtime import Runtime
 from pileus.network.domain.data_plane import NetworkPlan, PluggedPort, PortPlan
@@ -229,6 +229,8 @@ class LinuxBackend:
             pid = await self._runtime.in_thread(find_daemon, argument)
         if pid is not None:
             await end_daemon(self._runtime, pid, argument)
+        else:
+            await await_ending(self._runtime, self._pid_file(network_id))
 
     def _reload_dnsmasq(self, network_id: str) -> None:
         pid = find_daemon(self._argument(network_id), self._pid_file(network_id))
