@@ -1,9 +1,9 @@
 """What was done with a server, as its owner may read it; of a deleted server too, while history has it."""
 
 from pileus.compute.domain.errors import ActionNotFound
+from pileus.compute.domain.instance_action import ServerAction, ServerEvent
 from pileus.compute.service import Compute
 from pileus.compute.store import actions
-from pileus.compute.store.actions import ServerAction, ServerEvent
 from pileus.foundation.errors import BadRequest
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from pileus.compute.domain.server_query import ServerQuery, admits, texts_of
+from pileus.compute.domain.server_query import Listed, ServerQuery, admits, texts_of
 from pileus.compute.service import Compute
 from pileus.compute.store import server_lists
-from pileus.compute.store.server_lists import Listed, MarkerNotFound, Place
+from pileus.compute.store.server_lists import MarkerNotFound, Place
 from pileus.foundation.patterns import searcher
 
 BATCH = 500

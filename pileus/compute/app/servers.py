@@ -8,12 +8,11 @@ from msgspec import UNSET, Struct, UnsetType
 from pileus.compute.domain.errors import ServerNotFound
 from pileus.compute.domain.launch import check_hostname
 from pileus.compute.domain.server import Server, changed, lock, unlock
-from pileus.compute.domain.server_query import Form
+from pileus.compute.domain.server_query import Form, Listed
 from pileus.compute.domain.server_states import Action, VmState, begin, check, finish
 from pileus.compute.flows.saving import record_action, save_in
 from pileus.compute.service import Compute
 from pileus.compute.store import server_groups, server_lists, servers
-from pileus.compute.store.server_lists import Listed
 from pileus.foundation.context import Context
 from pileus.foundation.database import Transaction
 from pileus.foundation.errors import ConcurrentChange, Conflict

@@ -1,12 +1,16 @@
 """What a list of servers asks for, in the words of the newest microversion."""
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
+from msgspec.msgpack import Decoder
+from msgspec.structs import replace
 
 from pileus.compute.domain.server import Server
 from pileus.compute.domain.server_states import VmState
 from pileus.compute.domain.server_status import StatusFilter
+
+_unpack = Decoder(Server).decode
 
 Form = Literal["brief", "first", "latest", "whole"]
 """What is wanted of each server: its name; a rendered document; everything."""
@@ -56,6 +60,27 @@ class ServerQuery(Struct, frozen=True, kw_only=True):
     sort: tuple[tuple[str, str], ...] = (("created_at", "desc"), ("uuid", "desc"))
     limit: int = 1000
     marker: str | None = None
+
+
+class Listed(NamedTuple):
+    """A server as it was found: with the document that was asked for, or packed to render it from."""
+
+    id: str
+    name: str
+    hostname: str
+    addresses: str
+    project_id: str
+    user_id: str
+    host: str | None
+    server_group_id: str | None
+    document: str | None
+    admin: str | None
+    data: bytes | None
+    generation: int
+
+    def server(self) -> Server:
+        assert self.data is not None
+        return replace(_unpack(self.data), generation=self.generation)
 
 
 def admits(query: ServerQuery, server: Server) -> bool:

@@ -2,37 +2,10 @@
 
 from typing import Any
 
-from msgspec import Struct
-
+from pileus.compute.domain.instance_action import ServerAction, ServerEvent
 from pileus.compute.domain.server import Server
 from pileus.foundation.context import Context
 from pileus.foundation.database import Database, Transaction, sql
-
-
-class ServerEvent(Struct, frozen=True, kw_only=True):
-    """One piece of work of an action. Times in UTC microseconds; `result` is Success or Error, None while it runs."""
-
-    name: str
-    host: str | None
-    result: str | None
-    details: str | None
-    started_at: int
-    ended_at: int | None
-
-
-class ServerAction(Struct, frozen=True, kw_only=True):
-    """One request that changed a server. `message` tells that it failed."""
-
-    server_id: str
-    request_id: str
-    action: str
-    project_id: str
-    user_id: str
-    flow_id: str
-    message: str | None
-    started_at: int
-    updated_at: int
-
 
 _COLUMNS = "server_id, request_id, action, project_id, user_id, flow_id, message, started_at, updated_at"
 _EVENT_COLUMNS = "name, host, result, details, started_at, ended_at"

@@ -3,11 +3,10 @@
 from typing import Any, NamedTuple
 
 import msgspec
-from msgspec.structs import replace
 
 from pileus.compute.domain.server import Server
 from pileus.compute.domain.server_document import RENDERER
-from pileus.compute.domain.server_query import Form, ServerQuery
+from pileus.compute.domain.server_query import Form, Listed, ServerQuery
 from pileus.compute.domain.server_status import StatusFilter
 from pileus.foundation.database import Database, Statement, sql
 from pileus.foundation.errors import BadRequest
@@ -18,27 +17,6 @@ _unpack = msgspec.msgpack.Decoder(Server).decode
 class MarkerNotFound(BadRequest):
     code = "compute.list.marker-not-found"
     message = "marker [{marker}] not found"
-
-
-class Listed(NamedTuple):
-    """One row: the document that was asked for if it is there, else the packed server to render it from."""
-
-    id: str
-    name: str
-    hostname: str
-    addresses: str
-    project_id: str
-    user_id: str
-    host: str | None
-    server_group_id: str | None
-    document: str | None
-    admin: str | None
-    data: bytes | None
-    generation: int
-
-    def server(self) -> Server:
-        assert self.data is not None
-        return replace(_unpack(self.data), generation=self.generation)
 
 
 _KEYS = "id, name, hostname, addresses, project_id, user_id, host, server_group_id"

@@ -1,0 +1,1 @@
+"""Compute over HTTP: the operations as a table, what they take, how answers look at each microversion."""

@@ -1,0 +1,199 @@
+"""Servers in answers: ready documents joined as bytes, with what depends on the caller and on the moment.
+
+A short cut never skips a decision of policy: what this caller may see is asked once for each request, here.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pileus.compute.api.paging import base_of, plain_base_of
+from pileus.compute.app import servers, services
+from pileus.compute.domain.server import Server
+from pileus.compute.domain.server_document import (
+    CUT,
+    LATEST,
+    UNVERSIONED,
+    VERSIONED,
+    addresses,
+    admin_fields,
+    describe,
+    fault_details,
+    links,
+    open_text,
+    render,
+)
+from pileus.compute.domain.server_query import Form, Listed
+from pileus.compute.service import Compute
+from pileus.foundation.http.request import JSON, Request, Response, encode_json
+from pileus.foundation.http.versions import Version
+
+_CUT = CUT.decode()
+_LAST_OF_FIRST: Version = (2, 2)
+
+_BASIC = frozenset(
+    {
+        "accessIPv4", "accessIPv6", "created", "flavor", "hostId", "id", "image", "links", "metadata", "name",
+        "status", "tenant_id", "user_id", "updated", "OS-DCF:diskConfig", "progress", "fault", "locked",
+        "description", "tags", "trusted_image_certificates", "locked_reason",
+    }
+)  # fmt: skip
+"""What PUT and rebuild answered before 2.75, besides the addresses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What of servers this request may see, and in which form the rows have it."""
+
+    version: Version
+    form: Form
+    is_admin: bool  # further attributes
+    host_status: str  # "": none; "all", or "unknown" for that alone
+    details: bool  # of faults
+    extra_specs: bool
+
+
+def sight_of(request: Request[Compute]) -> Sight:
+    version, context = request.version, request.context
+    own = {"project_id": context.project_id, "user_id": context.user_id}
+    extra_specs = version < (2, 47) or request.may("os_compute_api:os-flavor-extra-specs:index", own)
+    status = ""
+    if version >= (2, 16):
+        if request.may("os_compute_api:servers:show:host_status", own):
+            status = "all"
+        elif request.may("os_compute_api:servers:show:host_status:unknown-only", own):
+            status = "unknown"
+    return Sight(
+        version,
+        "first" if version <= _LAST_OF_FIRST else "latest" if version >= LATEST and extra_specs else "whole",
+        request.may("os_compute_api:os-extended-server-attributes", own),
+        status,
+        context.is_admin,
+        extra_specs,
+    )
+
+
+# -- one server as text without its last brace ------------------------------------------------------------------------
+def _text(found: Listed, sight: Sight) -> str:
+    if found.document is None or found.admin is None:
+        return _fresh(found.server(), sight)
+    return _joined(found.document, found.admin, sight)
+
+
+def _fresh(server: Server, sight: Sight) -> str:
+    """Rendered now: the server is in motion, or nobody keeps a document of this microversion."""
+    if sight.form != "whole":
+        documents = render(server)
+        document = documents.first if sight.form == "first" else documents.latest
+        return _joined(document, documents.admin, sight)
+    fields = describe(server, sight.version)
+    if not sight.extra_specs:
+        fields["flavor"].pop("extra_specs")
+    if sight.is_admin:
+        fields.update(admin_fields(server, sight.version))
+    return open_text(fields).replace(_CUT, fault_details(server) if sight.details else "")
+
+
+def _joined(document: str, admin: str, sight: Sight) -> str:
+    if sight.is_admin or _CUT in document:
+        common, later, details = admin.split(_CUT)
+        document = document.replace(_CUT, details if sight.details else "")
+        if sight.is_admin:
+            return document + common if sight.version < LATEST else document + common + later
+    return document
+
+
+def _status_text(status: str, sight: Sight) -> str:
+    return f',"host_status":"{status}"' if sight.host_status == "all" or status == "UNKNOWN" else ""
+
+
+async def _statuses(request: Request[Compute], sight: Sight, hosts: Iterable[str | None]) -> Mapping[str | None, str]:
+    """What each server's host_status says; a server without a host has the empty one."""
+    if not sight.host_status:
+        return {}
+    wanted = {host for host in hosts if host is not None}
+    return {None: "", **await services.host_statuses(request.service, wanted)}
+
+
+# -- whole answers ----------------------------------------------------------------------------------------------------
+async def show(request: Request[Compute], found: Listed, sight: Sight) -> Response:
+    """GET /servers/{id}."""
+    text = _text(found, sight)
+    more = await _shown_alone(request, sight, found.host, found.server_group_id)
+    return joined(request, f'{{"server":{text}{more}}}}}')
+
+
+async def show_changed(
+    request: Request[Compute], server: Server, *, status: int = 200, more: Mapping[str, Any] | None = None
+) -> Response:
+    """The answer to PUT and rebuild: the whole server from 2.75 on, some of it before."""
+    sight = sight_of(request)
+    further = "," + open_text(dict(more))[1:] if more else ""
+    if sight.version >= (2, 75):
+        text = _fresh(server, sight) + await _shown_alone(request, sight, server.host, server.server_group_id)
+    else:
+        text = await _basic(request, server, sight)
+    return joined(request, f'{{"server":{text}{further}}}}}', status)
+
+
+async def _shown_alone(request: Request[Compute], sight: Sight, host: str | None, group_id: str | None) -> str:
+    """What a server shows only by itself, or that changes without it."""
+    text = ""
+    if sight.host_status:
+        text = _status_text((await _statuses(request, sight, (host,)))[host], sight)
+    if sight.version >= (2, 71):
+        text += f',"server_groups":{encode_json(await servers.groups_of(request.service, group_id)).decode()}'
+    return text
+
+
+async def _basic(request: Request[Compute], server: Server, sight: Sight) -> str:
+    fields = {name: value for name, value in describe(server, sight.version).items() if name in _BASIC}
+    fields["addresses"] = addresses(server, extended=False)
+    if not sight.extra_specs:
+        fields["flavor"].pop("extra_specs")
+    if sight.version >= (2, 71):
+        fields["server_groups"] = await servers.groups_of(request.service, server.server_group_id)
+    return open_text(fields).replace(_CUT, fault_details(server) if sight.details else "")
+
+
+async def list_detailed(
+    request: Request[Compute], found: Sequence[Listed], sight: Sight, pages: list[dict[str, Any]] | None
+) -> Response:
+    """GET /servers/detail."""
+    statuses = await _statuses(request, sight, (one.host for one in found))
+    if statuses:
+        texts = [_text(one, sight) + _status_text(statuses[one.host], sight) for one in found]
+    else:
+        texts = [_text(one, sight) for one in found]
+    return _listed(request, "},".join(texts) + "}" if texts else "", pages)
+
+
+def list_briefly(request: Request[Compute], found: Sequence[Listed], pages: list[dict[str, Any]] | None) -> Response:
+    """GET /servers."""
+    texts = [open_text({"id": one.id, "name": one.name, "links": links("servers", one.id)}) + "}" for one in found]
+    return _listed(request, ",".join(texts), pages)
+
+
+def _listed(request: Request[Compute], texts: str, pages: list[dict[str, Any]] | None) -> Response:
+    more = f',"servers_links":{encode_json(pages).decode()}' if pages else ""
+    return joined(request, f'{{"servers":[{texts}]{more}}}')
+
+
+def joined(
+    request: Request[Compute], body: str, status: int = 200, headers: list[tuple[str, str]] | None = None
+) -> Response:
+    """The answer with the service's addresses put in where the documents have marks for them."""
+    raw = body.encode()
+    raw = raw.replace(VERSIONED, encode_json(base_of(request))[1:-1])
+    raw = raw.replace(UNVERSIONED, encode_json(plain_base_of(request))[1:-1])
+    return Response(status, raw, headers, JSON)
+
+
+def answer_marked(
+    request: Request[Compute],
+    document: dict[str, Any],
+    status: int = 200,
+    headers: list[tuple[str, str]] | None = None,
+) -> Response:
+    """The answer for a document whose links have marks."""
+    return joined(request, encode_json(document).decode(), status, headers)
