@@ -9,6 +9,14 @@ class ImageNotFound(errors.NotFound):
     code, message = "image.not-found", "No image found with ID {image_id}"
 
 
+class NotYourImage(errors.Forbidden):
+    code, message = "image.owner", "You are not permitted to create images owned by '{owner}'"
+
+
+class TagNotFound(errors.NotFound):
+    code, message = "image.tag-not-found", "Tag {tag} not found for image {image_id}"
+
+
 class ImageExists(errors.Conflict):
     """The id is taken, or was once: an id is never given to other bytes."""
 

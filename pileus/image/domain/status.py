@@ -39,7 +39,7 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
     DEL: frozenset(),
 }
 
-TAKES_BYTES = frozenset({SAV, UP, IMP, ACT})
+TAKES_BYTES = frozenset({SAV, IMP, ACT})
 WAITS_FOR_BYTES = frozenset({Q, UP})
 
 
