@@ -1,0 +1,1 @@
+"""Identity: users, projects, domains, roles, tokens and the catalog."""

@@ -1,0 +1,89 @@
+"""Tokens as their owners see them: looked at, ended; and who the caller of a request is."""
+
+from collections.abc import Mapping
+
+from pileus.foundation.context import Caller, Context
+from pileus.foundation.errors import Unauthorized
+from pileus.identity.app.change import Change, change
+from pileus.identity.app.service import Identity
+from pileus.identity.app.tokens import Validation, Worth
+from pileus.identity.domain import revocation
+from pileus.identity.domain.errors import UnknownToken
+
+RESTORE_LEAP = 1 << 32
+"""How far the epoch jumps when a history was put back: further than the lost one can have come."""
+
+
+async def examine(identity: Identity, text: str, context: Context, *, even_ended: bool = False) -> Worth:
+    """What a token is worth, for whoever asks; the asking is recorded.
+
+    Raises: UnknownToken (404).
+    """
+    worth, _, was_remembered = await identity.tokens.look_up(text, even_ended=even_ended)
+    identity.tokens.validations.append(
+        Validation(
+            worth.token.audit_id,
+            context.request_id,
+            context.global_request_id,
+            context.user_id,
+            context.started,
+            identity.runtime.now() - context.started,
+            was_remembered,
+        )
+    )
+    return worth
+
+
+async def end(identity: Identity, text: str) -> None:
+    """Log a token out: it counts no more, except beside a service's token for work it began.
+
+    Raises: UnknownToken (404).
+    """
+    worth, _, _ = await identity.tokens.look_up(text)
+    audit_id = worth.token.audit_id
+
+    async def work(step: Change) -> None:
+        await step.revoke(revocation.of_audit(audit_id))
+
+    await change(identity, work)
+
+
+async def end_everything(identity: Identity) -> None:
+    """Refuse every token there is: after a restore, or when a key was lost."""
+
+    async def work(step: Change) -> None:
+        await step.revoke(revocation.EVERYTHING)
+
+    await change(identity, work, leap=RESTORE_LEAP)
+
+
+class LocalAuthenticator:
+    """Tells identity's own application who calls, without asking itself over HTTP."""
+
+    def __init__(self, identity: Identity):
+        self._identity = identity
+
+    async def authenticate(self, headers: Mapping[str, str], context: Context) -> Caller:
+        """Raises: Unauthorized (401)."""
+        text = headers.get("x-auth-token", "")
+        if not text:
+            raise Unauthorized()
+        try:
+            _, caller, _ = await self._identity.tokens.look_up(text)
+            beside = headers.get("x-service-token", "")
+            if not beside:
+                return caller
+            _, service, _ = await self._identity.tokens.look_up(beside)
+        except UnknownToken as error:
+            raise Unauthorized() from error
+        return _with_service(caller, service)
+
+
+def _with_service(caller: Caller, service: Caller) -> Caller:
+    facts = {name: getattr(caller, name) for name in caller.__slots__ if name != "credentials"}
+    facts |= {
+        "service_user_id": service.user_id,
+        "service_user_name": service.user_name,
+        "service_roles": service.roles,
+    }
+    return Caller(**facts)

@@ -1,0 +1,1 @@
+"""What identity knows and decides: frozen values and rules, without I/O and without a clock."""

@@ -1,0 +1,1 @@
+"""Identity's rows: SQL in, domain values out."""
