@@ -1,0 +1,273 @@
+"""The command line: runs the cloud and looks into it. Users' work is done with the `openstack` command.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage. Every failure says what to do.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from pileus import __version__, running
+from pileus.foundation.errors import Error
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def state_option(command: F) -> F:
+    return click.option(
+        "--state", "state_dir", type=click.Path(path_type=Path, file_okay=False), default=None,
+        help="The directory that holds everything of this cloud.",
+    )(command)  # fmt: skip
+
+
+class _Commands(click.Group):
+    """Turns a failure that we know into one line and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Error as error:
+            click.echo(f"pileus: {error.text}", err=True)
+            ctx.exit(1)
+
+
+def _state(state_dir: Path | None) -> Path:
+    return (state_dir or running.default_state()).absolute()
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="pileus %(version)s")
+def main() -> None:
+    """A complete cloud that speaks the OpenStack APIs."""
+
+
+@main.command()
+@state_option
+@click.option("--address", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=8800, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--public-url", default="", help="How clients reach the cloud, if not by --address and --port.")
+@click.option("--hypervisor", type=click.Choice(["libvirt", "fake"]), default="libvirt", show_default=True)
+@click.option("--hosts", default=1, show_default=True, type=click.IntRange(1, 10000), help="Fake hosts.")
+@click.option("--hypervisor-option", "options", multiple=True, metavar="NAME=VALUE", help="For the hypervisor driver.")
+@click.option("--demo", is_flag=True, help="Make an image, a network, a key and a first server.")
+@click.option("--detach", is_flag=True, help="Return once the cloud is up; it goes on by itself.")
+def up(
+    state_dir: Path | None,
+    address: str,
+    port: int,
+    public_url: str,
+    hypervisor: str,
+    hosts: int,
+    options: tuple[str, ...],
+    *,
+    demo: bool,
+    detach: bool,
+) -> None:
+    """Start the cloud, or continue the one that the state directory holds."""
+    from pileus import starting
+    from pileus.settings import CloudSettings
+
+    if hosts > 1 and hypervisor != "fake":
+        raise click.UsageError("--hosts is for the fake hypervisor: a real machine is one host.")
+    settings = CloudSettings(
+        state_dir=_state(state_dir), address=address, port=port, public_url=public_url, hypervisor=hypervisor,
+        hosts=hosts, hypervisor_options=_options(options),
+    )  # fmt: skip
+    if not detach and not demo:
+        sys.exit(starting.run(settings))
+    sys.exit(starting.up(settings, demo=demo, detach=detach))
+
+
+def _options(options: tuple[str, ...]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for option in options:
+        name, separator, value = option.partition("=")
+        if not separator:
+            raise click.UsageError(f"--hypervisor-option {option!r} is not NAME=VALUE.")
+        found[name] = value
+    return found
+
+
+@main.command()
+@state_option
+def down(state_dir: Path | None) -> None:
+    """Stop the cloud. Its state stays, and guests go on."""
+    from pileus.foundation.detach import end
+
+    state = _state(state_dir)
+    pid = running.running_pid(state)
+    if pid is None:
+        click.echo(f"No cloud runs on {state}.")
+        return
+    if not end(pid, timeout_s=30.0):
+        raise Error(f"Process {pid} does not end; look into {state / running.LOG}, then: kill -9 {pid}")
+    click.echo(f"The cloud on {state} is down; 'pileus up' continues it.")
+
+
+@main.command()
+@state_option
+@click.option("--json", "as_json", is_flag=True)
+def status(state_dir: Path | None, *, as_json: bool) -> None:
+    """Show the parts of the cloud and how they are."""
+    found = running.ask(_state(state_dir), "GET", "/v1/status")
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
+        return
+    click.echo(f"pileus {found['version']}, region {found['region']}, up for {found['up_s']:.0f} s at {found['url']}")
+    for part in found["parts"]:
+        click.echo(f"  {part['name']:<14} {part['state']}")
+    for host in found["hosts"]:
+        state = "up" if host["is_alive"] else "down"
+        click.echo(
+            f"  host {host['host']:<20} {state}{', disabled' if host['is_disabled'] else ''}, zone {host['zone']}"
+        )
+    for topic, depth in found["queues"].items():
+        click.echo(f"  queue {topic}: {depth} messages wait")
+    click.echo(f"  long work not ended: {found['open_flows']}")
+
+
+@main.command()
+@state_option
+@click.option("--hypervisor", type=click.Choice(["libvirt", "fake"]), default="libvirt", show_default=True)
+@click.option("--port", default=8800, show_default=True)
+def doctor(state_dir: Path | None, hypervisor: str, port: int) -> None:
+    """Say what this machine lacks, and how to mend it. Changes nothing."""
+    from pileus import starting
+
+    sys.exit(starting.doctor(_state(state_dir), hypervisor, port))
+
+
+@main.command()
+@state_option
+def openrc(state_dir: Path | None) -> None:
+    """Print the administrator's credentials as shell lines: eval "$(pileus openrc)"."""
+    from pileus import credentials
+
+    click.echo(credentials.openrc(_state(state_dir)), nl=False)
+
+
+@main.command("clouds-yaml")
+@state_option
+@click.option("--name", default="pileus", show_default=True, help="What the cloud is called in the file.")
+def clouds_yaml(state_dir: Path | None, name: str) -> None:
+    """Print the administrator's credentials as a clouds.yaml."""
+    from pileus import credentials
+
+    click.echo(credentials.clouds_yaml(_state(state_dir), name), nl=False)
+
+
+@main.command()
+@click.argument("server")
+@state_option
+@click.option("--json", "as_json", is_flag=True)
+@click.option("--follow", is_flag=True, help="Go on until the launch has ended.")
+def trace(server: str, state_dir: Path | None, *, as_json: bool, follow: bool) -> None:
+    """Show the 28 steps of SERVER's launch (its id or name) as they happened."""
+    from pileus import tracing
+
+    tracing.show(_state(state_dir), server, as_json=as_json, follow=follow)
+
+
+@main.group()
+def flows() -> None:
+    """Long work: what is under way, what is stuck."""
+
+
+@flows.command("list")
+@state_option
+@click.option("--json", "as_json", is_flag=True)
+def flows_list(state_dir: Path | None, *, as_json: bool) -> None:
+    """Show all long work that has not ended."""
+    found = running.ask(_state(state_dir), "GET", "/v1/flows")["flows"]
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
+        return
+    for flow in found:
+        at = flow["steps"][-1]["name"] if flow["steps"] else "-"
+        click.echo(
+            f"{flow['id']}  {flow['service']:<8} {flow['name']:<18} {flow['state']:<8} at {at}  {flow['subject']}"
+        )
+    if not found:
+        click.echo("Nothing is under way.")
+
+
+@flows.command("show")
+@click.argument("flow_id")
+@state_option
+def flows_show(flow_id: str, state_dir: Path | None) -> None:
+    """Show one flow with its steps."""
+    found = running.ask(_state(state_dir), "GET", f"/v1/flows/{flow_id}")["flow"]
+    click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
+
+
+@flows.command("resume")
+@click.argument("flow_id")
+@state_option
+def flows_resume(flow_id: str, state_dir: Path | None) -> None:
+    """Let a stuck flow try its undo again."""
+    found = running.ask(_state(state_dir), "POST", f"/v1/flows/{flow_id}/resume")["flow"]
+    click.echo(f"Flow {flow_id} is {found['state']}.")
+
+
+@flows.command("abandon")
+@click.argument("flow_id")
+@state_option
+def flows_abandon(flow_id: str, state_dir: Path | None) -> None:
+    """Give a stuck flow up; what it left is yours to remove: see 'pileus audit'."""
+    found = running.ask(_state(state_dir), "POST", f"/v1/flows/{flow_id}/abandon")["flow"]
+    click.echo(f"Flow {flow_id} is {found['state']}.")
+
+
+@main.command()
+@state_option
+@click.option("--json", "as_json", is_flag=True)
+def audit(state_dir: Path | None, *, as_json: bool) -> None:
+    """Check every invariant against what drivers and services really hold. Exits with 1 when one is broken."""
+    found = running.ask(_state(state_dir), "GET", "/v1/audit")
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
+    elif found["clean"]:
+        click.echo("Clean: every invariant holds.")
+    else:
+        for finding in found["findings"]:
+            click.echo(f"{finding['service']}: {finding['invariant']}: {finding['subject']}: {finding['found']}")
+            click.echo(f"    mend: {finding['mend']}")
+    sys.exit(0 if found["clean"] else 1)
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@state_option
+def backup(file: Path, state_dir: Path | None) -> None:
+    """Write everything of the cloud but its guests' disks into FILE, also while it runs."""
+    from pileus import archive
+
+    archive.backup(_state(state_dir), file, click.echo)
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@state_option
+def restore(file: Path, state_dir: Path | None) -> None:
+    """Bring a backup back into a new state directory."""
+    from pileus import archive
+
+    archive.restore(file, _state(state_dir), click.echo)
+
+
+@main.group()
+def db() -> None:
+    """The cloud's database."""
+
+
+@db.command()
+@state_option
+def upgrade(state_dir: Path | None) -> None:
+    """Bring the tables to this version; a copy of the database is kept beside it."""
+    from pileus import archive
+
+    archive.upgrade(_state(state_dir), click.echo)

@@ -1,0 +1,53 @@
+"""Start a program that goes on after its starter has ended, and end one by its pid."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+
+class Detached:
+    """A program that was started to go on by itself."""
+
+    def __init__(self, argv: Sequence[str], log: Path):
+        with log.open("ab") as output:
+            log.chmod(0o600)
+            self._process = subprocess.Popen(  # noqa: S603 - our own command line
+                list(argv), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, cwd="/"
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait_until(self, is_ready: Callable[[], bool], timeout_s: float) -> bool:
+        """True once it is ready; False when it ended before, or did not become so in time."""
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end:
+            if is_ready():
+                return True
+            if self._process.poll() is not None:
+                return False
+            time.sleep(0.02)
+        return False
+
+
+def end(pid: int, timeout_s: float) -> bool:
+    """Ask a process to end, and return whether it has; one that is gone already has."""
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return True
+    until = time.monotonic() + timeout_s
+    while time.monotonic() < until:
+        if not Path(f"/proc/{pid}").exists():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def pause(seconds: float) -> None:
+    """Wait, in a program without an event loop."""
+    time.sleep(seconds)

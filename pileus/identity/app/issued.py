@@ -1,0 +1,21 @@
+"""Steps 1 and 2 of a launch, for its trace: how the token it used was issued. Asked over the bus, by audit id."""
+
+from typing import Any
+
+import msgspec
+
+from pileus.foundation.bus import Bus, Delivery
+from pileus.identity.app.service import Identity
+from pileus.identity.store import access_log
+
+TOPIC = "identity"
+
+
+def serve_issued(identity: Identity, bus: Bus) -> None:
+    """Answer `issued` {audit_id}: the record without the token, None when it is no longer known."""
+
+    async def issued(delivery: Delivery) -> dict[str, Any] | None:
+        found = await access_log.find(identity.database, delivery.args["audit_id"])
+        return None if found is None else msgspec.to_builtins(found) | {"process": identity.runtime.name}
+
+    bus.serve(TOPIC, {"issued": issued})

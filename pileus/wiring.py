@@ -1,0 +1,217 @@
+"""The one file that knows every service: settings in, a whole cloud in one process out.
+
+It builds and hands in; it decides nothing. The order of `start` is the order of dependence: identity first, hosts last.
+"""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pileus import __version__, running, secrets_file
+from pileus.compute.api.policies import POLICIES as COMPUTE_POLICIES
+from pileus.compute.api.routes import API as COMPUTE_API
+from pileus.compute.app.conductor import Conductor
+from pileus.compute.app.scheduler import Scheduler
+from pileus.compute.domain.liveness import Liveness
+from pileus.compute.domain.server_document import render
+from pileus.compute.flows.act_on_server import ACT_ON_SERVER
+from pileus.compute.flows.attach_volume import ATTACH_VOLUME
+from pileus.compute.flows.change_interface import ATTACH_INTERFACE, DETACH_INTERFACE
+from pileus.compute.flows.delete_server import DELETE_SERVER
+from pileus.compute.flows.detach_volume import DETACH_VOLUME
+from pileus.compute.flows.launch_server import LAUNCH_SERVER
+from pileus.compute.host.agent import Agent
+from pileus.compute.host.guest_documents import GuestDocuments
+from pileus.compute.host.image_cache import ImageCache
+from pileus.compute.host.services import HostServices
+from pileus.compute.peers.authority import Authority
+from pileus.compute.peers.conductor import Conductor as ConductorPeer
+from pileus.compute.peers.image import Images
+from pileus.compute.peers.network import Networks
+from pileus.compute.peers.placement import Placement as PlacementPeer
+from pileus.compute.peers.volume import Volumes
+from pileus.compute.service import Compute, ComputeSettings, Endings, announcer, listen
+from pileus.compute.store.tables import SCHEMA as COMPUTE_SCHEMA
+from pileus.foundation.bus import Broker, Bus
+from pileus.foundation.database import SqliteDatabase
+from pileus.foundation.drivers import load_driver
+from pileus.foundation.flow import Runner
+from pileus.foundation.flow.journal import SqlJournal
+from pileus.foundation.http.app import Api, App, Authenticator
+from pileus.foundation.http.authentication import ServiceLogin, TokenValidator
+from pileus.foundation.http.client import InProcess, Peer
+from pileus.foundation.http.front import Front
+from pileus.foundation.http.server import Listener, bind_file, bind_tcp
+from pileus.foundation.http.server import listen as listen_on
+from pileus.foundation.metrics import Metrics
+from pileus.foundation.policy import Policy, RuleDefault
+from pileus.foundation.revocation import Epoch
+from pileus.foundation.runtime import Runtime
+from pileus.foundation.sealing import Sealer
+from pileus.identity.api.policy import RULES as IDENTITY_POLICIES
+from pileus.identity.api.routes import API as IDENTITY_API
+from pileus.identity.app import service as identity_service
+from pileus.identity.app.bootstrap import CatalogEntry, Plan, bootstrap
+from pileus.identity.app.issued import serve_issued
+from pileus.identity.app.sessions import LocalAuthenticator
+from pileus.identity.app.settings import Settings as IdentitySettings
+from pileus.identity.domain.token import Keyring
+from pileus.image.api.policy import RULES as IMAGE_POLICIES
+from pileus.image.api.routes import API as IMAGE_API
+from pileus.image.drivers.file import FileStore
+from pileus.image.service import ImageService, ImageSettings
+from pileus.image.store.tables import SCHEMA as IMAGE_SCHEMA
+from pileus.operations.api.control import OwnerAuthenticator
+from pileus.operations.api.root import ROOT_API, RootService
+from pileus.operations.api.routes import API as OPERATIONS_API
+from pileus.operations.api.routes import POLICIES as OPERATIONS_POLICIES
+from pileus.operations.service import Operations
+from pileus.settings import CloudSettings
+
+CATALOG = (
+    CatalogEntry(type="identity", name="keystone", url="/identity/v3"),
+    CatalogEntry(type="compute", name="nova", url="/compute/v2.1"),
+    CatalogEntry(type="image", name="glance", url="/image"),
+    CatalogEntry(type="network", name="neutron", url="/networking"),
+    CatalogEntry(type="block-storage", name="cinder", url="/volume/v3/$(project_id)s"),
+    CatalogEntry(type="volumev3", name="cinderv3", url="/volume/v3/$(project_id)s"),
+    CatalogEntry(type="placement", name="placement", url="/placement"),
+    CatalogEntry(type="pileus", name="pileus", url="/pileus/v1"),
+)
+ACCOUNTS = {
+    "compute": ("admin", "service"),
+    "network": ("admin", "service"),
+    "volume": ("admin", "service"),
+    "image": ("admin", "service"),
+    "placement": ("service",),
+    "pileus": ("service",),
+}
+COMPUTE_FLOWS = (
+    LAUNCH_SERVER,
+    DELETE_SERVER,
+    ACT_ON_SERVER,
+    ATTACH_VOLUME,
+    DETACH_VOLUME,
+    ATTACH_INTERFACE,
+    DETACH_INTERFACE,
+)
+
+
+class Cloud:
+    """All parts in one process: SQLite, the bus in memory, one port."""
+
+    def __init__(self, settings: CloudSettings, runtime: Runtime, *, broker: Broker | None = None):
+        self.settings = settings
+        self.runtime = runtime
+        self.url = settings.public_url or f"http://{settings.address}:{settings.port}"
+        self.metrics = Metrics()
+        self.epoch = Epoch()
+        self.broker = broker or Broker()
+        self.bus = Bus(self.broker, runtime)
+        self.agents: list[Agent] = []
+        self._apps: dict[str, App] = {}
+        self._listeners: list[Listener] = []
+        self._closers: list[Callable[[], Any]] = []
+
+    # -- life ---------------------------------------------------------------------------------------------
+    async def start(self, *, listening: bool = True) -> None:
+        """Bring everything up; when it returns, the cloud answers. Raises: what is missing, with its mend."""
+        settings = self.settings
+        socket_ = bind_tcp(settings.address, settings.port) if listening else None
+        self.secrets = secrets_file.load(settings.state_dir, self.runtime)
+        self.database = SqliteDatabase(settings.state_dir / "pileus.db", self.runtime)
+        await self._identity()
+        self._image()
+        self._placement()
+        self._network()
+        self._volume()
+        self._compute()
+        self._operations()
+        await self._tables()
+        await self._begin()
+        self.front = Front(self._apps, self._root(shows_metrics=settings.address in ("127.0.0.1", "::1", "localhost")))
+        if socket_ is not None:
+            await self._listen(socket_)
+
+    async def _listen(self, socket_: socket.socket) -> None:
+        facts = running.Facts(url=self.url, region=self.settings.region, hypervisor=self.settings.hypervisor)
+        (self.settings.state_dir / running.FACTS).write_bytes(msgspec.json.encode(facts))
+        self._listeners.append(await listen_on(self.front, socket_, self.runtime))
+        control = Front(
+            {"pileus": self._app(OPERATIONS_API, self.operations, OPERATIONS_POLICIES, OwnerAuthenticator())},
+            self._root(shows_metrics=True),
+        )
+        self._listeners.append(
+            await listen_on(control, bind_file(self.settings.state_dir / running.SOCKET), self.runtime)
+        )
+
+    async def stop(self) -> None:
+        """Answer what is under way, leave guests as they are, and make everything durable."""
+        for listener in reversed(self._listeners):
+            await listener.stop()
+        for agent in self.agents:
+            await agent.stop()
+        for close in reversed(self._closers):
+            await close()
+        self.bus.close()
+        await self.runtime.quiesce()
+        await self.database.close()
+        (self.settings.state_dir / running.SOCKET).unlink(missing_ok=True)
+
+    # -- what every service gets --------------------------------------------------------------------------
+    def _app(self, api: Api, service: Any, policies: tuple[RuleDefault, ...], authenticator: Authenticator) -> App:
+        policy = Policy(policies)
+        policy.require({route.policy for route in api.routes if route.policy})
+        return App(
+            api, service, runtime=self.runtime, policy=policy, authenticator=authenticator,
+            durable=self.database.durable, observe=self.metrics.observe,
+        )  # fmt: skip
+
+    def _peer(self, name: str, source: str) -> Peer:
+        """The service behind path `name`, as part `source` sees it."""
+        return Peer(_KINDS[name], InProcess(self._apps[name], self.runtime), self.runtime, source=source)
+
+    def _login(self, account: str) -> ServiceLogin:
+        return ServiceLogin(
+            self._peer("identity", account), self.runtime, user=account, password=self.secrets.accounts[account]
+        )
+
+    def _validator(self, account: str) -> TokenValidator:
+        """Each service validates with identity by itself and has a cache of its own."""
+        return TokenValidator(
+            _SOURCES.get(account, account), self._peer("identity", account), self._login(account), self.epoch,
+            self.runtime, caching=self.settings.caching,
+        )  # fmt: skip
+
+    def _root(self, *, shows_metrics: bool) -> App:
+        endpoints = {entry.type: entry.url.split("$")[0] for entry in CATALOG}
+        service = RootService(__version__, endpoints, self.metrics.page, shows_metrics)
+        return self._app(ROOT_API, service, (), OwnerAuthenticator())
+
+    # -- the services, in the order in which they need each other -----------------------------------------
+    async def _identity(self) -> None:
+        settings = self.settings
+        keys = {int(number): key for number, key in self.secrets.token_keys.items()}
+        identity = identity_service.build(
+            self.database, self.runtime, Keyring(keys, max(keys)), self.epoch,
+            IdentitySettings(cloud_url=settings.public_url),
+        )  # fmt: skip
+        await identity_service.start(identity)
+        plan = Plan(
+            admin_password=self.secrets.admin_password, region=settings.region, catalog=CATALOG, accounts=ACCOUNTS,
+            keys=self.secrets.accounts,
+        )  # fmt: skip
+        accounts = await bootstrap(identity, plan)
+        if accounts != self.secrets.accounts:
+            self.secrets.accounts = accounts
+            secrets_file.save(settings.state_dir, self.secrets)
+        self._apps["identity"] = self._app(IDENTITY_API, identity, IDENTITY_POLICIES, LocalAuthenticator(identity))
+        serve_issued(identity, self.bus)
+
+    def _image(self) -> None:
+        store = FileStore(self.settings.state_dir / "images", self.runtime)
+        self.images = ImageService(self.database, store, self.runtime, ImageSettings())
+        self._apps["image"] = self._app(IMAGE_API, self.images, IMAGE_POLICIES, self._validator("image"))
