@@ -1,0 +1,1 @@
+"""The Networking API, version 2.0, on the wire."""

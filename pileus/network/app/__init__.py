@@ -1,0 +1,1 @@
+"""The network wing's use cases: one public function, one transaction each."""

@@ -1,0 +1,94 @@
+"""What a host must have, read from committed rows: its ports, their networks, and what DHCP tells there."""
+
+from collections.abc import Sequence
+
+from pileus.network.app.service import NetworkService
+from pileus.network.domain import data_plane
+from pileus.network.domain.network import TUNNELS, Network
+from pileus.network.domain.port import DHCP, OF_ROUTERS, Port
+from pileus.network.domain.subnet import Subnet
+from pileus.network.store import networks, ports, subnets
+from pileus.network.store.ports import StoredPort
+
+
+async def host_plan(service: NetworkService, host: str) -> data_plane.HostPlan:
+    """Everything that is bound to the host."""
+    return await _plan(service, host, await ports.of_host(service.database, host))
+
+
+async def port_plan(service: NetworkService, host: str, port_id: str) -> data_plane.HostPlan:
+    """One port with its network; empty when it is not bound to the host."""
+    stored = await ports.find(service.database, port_id)
+    is_here = stored is not None and stored.port.host == host
+    return await _plan(service, host, [stored] if stored is not None and is_here else [])
+
+
+async def _plan(service: NetworkService, host: str, bound: Sequence[StoredPort]) -> data_plane.HostPlan:
+    guests = [stored for stored in bound if stored.port.device_owner != DHCP]
+    guests = [stored for stored in guests if stored.port.device_owner not in OF_ROUTERS]
+    ids = sorted({stored.port.network_id for stored in guests})
+    if not ids:
+        return data_plane.HostPlan()
+    db = service.database
+    offered = await subnets.of_networks(db, ids)
+    dhcp = {
+        stored.port.network_id: stored.port
+        for stored in await ports.dhcp_of_networks(db, ids)
+        if stored.port.host == host
+    }
+    return data_plane.HostPlan(
+        networks=tuple(
+            _network_plan(
+                service, network, [item for item in offered if item.network_id == network.id], dhcp.get(network.id)
+            )
+            for network in await networks.find_many(db, ids)
+        ),
+        ports=tuple(_port_plan(stored) for stored in guests),
+    )
+
+
+def _network_plan(
+    service: NetworkService, network: Network, offered: Sequence[Subnet], dhcp: Port | None
+) -> data_plane.NetworkPlan:
+    return data_plane.NetworkPlan(
+        id=network.id,
+        mtu=network.mtu,
+        segment=network.segmentation_id or 0 if network.network_type in TUNNELS else 0,
+        subnets=tuple(_subnet_plan(subnet, dhcp) for subnet in offered),
+        dhcp_mac=dhcp.mac_address if dhcp else "",
+        dns_domain=service.settings.dns_domain,
+    )
+
+
+def _subnet_plan(subnet: Subnet, dhcp: Port | None) -> data_plane.SubnetPlan:
+    held = [item.ip_address for item in dhcp.fixed_ips if item.subnet_id == subnet.id] if dhcp else []
+    return data_plane.SubnetPlan(
+        id=subnet.id,
+        cidr=subnet.cidr,
+        gateway=subnet.gateway_ip or "",
+        dns_servers=subnet.dns_nameservers,
+        host_routes=tuple(
+            data_plane.HostRoute(destination=route.destination, nexthop=route.nexthop)
+            for route in subnet.host_routes
+        ),
+        dhcp_address=held[0] if held else "",
+        address_mode=subnet.ipv6_address_mode or "",
+    )
+
+
+def _port_plan(stored: StoredPort) -> data_plane.PortPlan:
+    port = stored.port
+    return data_plane.PortPlan(
+        id=port.id,
+        network_id=port.network_id,
+        mac=port.mac_address,
+        fixed_ips=tuple(
+            data_plane.FixedIp(subnet_id=item.subnet_id, address=item.ip_address) for item in port.fixed_ips
+        ),
+        dhcp_options=tuple(
+            data_plane.DhcpOption(name=option.opt_name, value=option.opt_value, ip_version=option.ip_version)
+            for option in port.extra_dhcp_opts
+        ),
+        is_up=port.admin_state_up,
+        epoch=stored.fence.number,
+    )

@@ -1,0 +1,29 @@
+"""Taking rows away with what hangs on them, inside a transaction of the caller."""
+
+from pileus.foundation.database import Transaction
+from pileus.network.domain.address import parse
+from pileus.network.domain.port import FixedIp
+from pileus.network.store import addresses, ports, subnets
+from pileus.network.store.ports import StoredPort
+
+
+async def remove_port(tx: Transaction, stored: StoredPort) -> None:
+    """Give a port's addresses back and delete it."""
+    held = await addresses.of_port(tx, stored.port.id)
+    if held:
+        known = await subnets.find_many(tx, [item.subnet_id for item in held])
+        for item in held:
+            await addresses.give_back(tx, known[item.subnet_id], item.address, stored.port.id)
+    await ports.delete(tx, stored.port)
+
+
+async def release_address(tx: Transaction, item: FixedIp, port_id: str) -> None:
+    """Take one address from a port."""
+    subnet = (await subnets.find_many(tx, [item.subnet_id]))[item.subnet_id]
+    await addresses.give_back(tx, subnet, parse(item.ip_address), port_id)
+
+
+async def remove_subnet(tx: Transaction, subnet_id: str) -> None:
+    """Delete a subnet whose addresses nobody needs any more."""
+    await addresses.close_pools(tx, subnet_id)
+    await subnets.delete(tx, subnet_id)

@@ -1,0 +1,61 @@
+"""The network wing's own objects, made once by the wiring and handed to every use case and bus method."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+
+from pileus.foundation.bus import Bus
+from pileus.foundation.database import Database, Duplicate, Transaction
+from pileus.foundation.errors import ConcurrentChange
+from pileus.foundation.runtime import Runtime
+from pileus.network.domain.quota import DEFAULTS
+from pileus.network.peers.hosts import BusHosts, Hosts
+
+T = TypeVar("T")
+
+TRIES = 10
+
+
+class NetworkSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operator decides about networks."""
+
+    mtu: int = 1450  # of tunnelled networks
+    physical_mtu: int = 1500  # of networks on a wire of their own
+    network_type: str = "vxlan"  # of networks for which the caller names none
+    physical_networks: tuple[str, ...] = ("public",)
+    availability_zone: str = "nova"
+    dns_domain: str = ""
+    quotas: dict[str, int] = msgspec.field(default_factory=lambda: dict(DEFAULTS))
+
+
+@dataclass(frozen=True)
+class NetworkService:
+    """Everything a use case of the network wing may need."""
+
+    database: Database
+    runtime: Runtime
+    bus: Bus
+    hosts: Hosts
+    settings: NetworkSettings
+
+    async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Run `work` in one transaction, again when somebody else was faster.
+
+        `work` checks before it writes, so a key that was taken meanwhile becomes the right error on the next try.
+        Raises: ConcurrentChange (409) when that goes on.
+        """
+        for _ in range(TRIES):
+            try:
+                return await self.database.transact(work)
+            except (ConcurrentChange, Duplicate):
+                continue
+        raise ConcurrentChange()
+
+
+def network_service(
+    database: Database, runtime: Runtime, bus: Bus, settings: NetworkSettings | None = None
+) -> NetworkService:
+    """The service over a bus that reaches the hosts."""
+    return NetworkService(database, runtime, bus, BusHosts(bus), settings or NetworkSettings())

@@ -1,0 +1,36 @@
+"""What the network service tells the hosts: that something of theirs has changed. A nudge, never the truth."""
+
+from typing import Protocol
+
+from pileus.foundation.bus import Bus
+
+
+def host_topic(host: str) -> str:
+    """The bus topic that the network-host on `host` serves."""
+    return f"network-host.{host}"
+
+
+class Hosts(Protocol):
+    """The hosts that ports are bound to. Nothing is promised to arrive; each host also looks by itself now and then."""
+
+    def port_changed(self, host: str, port_id: str, network_id: str) -> None:
+        """A port came to this host, left it, or is to be wired another way there."""
+        ...
+
+    def network_changed(self, host: str, network_id: str) -> None:
+        """What guests of a network on this host are told has changed."""
+        ...
+
+
+class BusHosts:
+    """Hosts behind the bus: casts `port_changed` {port_id, network_id} and `network_changed` {network_id}."""
+
+    def __init__(self, bus: Bus):
+        self._bus = bus
+
+    def port_changed(self, host: str, port_id: str, network_id: str) -> None:
+        args = {"port_id": port_id, "network_id": network_id}
+        self._bus.cast(host_topic(host), "port_changed", args, source="network")
+
+    def network_changed(self, host: str, network_id: str) -> None:
+        self._bus.cast(host_topic(host), "network_changed", {"network_id": network_id}, source="network")
