@@ -5,18 +5,11 @@ It builds and hands in; it decides nothing. The order of `start` is the order of
 
 import socket
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from pileus import __version__, running, secrets_file
-from pileus.compute.api.policies import POLICIES as COMPUTE_POLICIES
-from pileus.compute.api.routes import API as COMPUTE_API
-from pileus.compute.app.conductor import Conductor
-from pileus.compute.app.scheduler import Scheduler
-from pileus.compute.domain.liveness import Liveness
-from pileus.compute.domain.server_document import render
 from pileus.compute.flows.act_on_server import ACT_ON_SERVER
 from pileus.compute.flows.attach_volume import ATTACH_VOLUME
 from pileus.compute.flows.change_interface import ATTACH_INTERFACE, DETACH_INTERFACE
@@ -24,22 +17,8 @@ from pileus.compute.flows.delete_server import DELETE_SERVER
 from pileus.compute.flows.detach_volume import DETACH_VOLUME
 from pileus.compute.flows.launch_server import LAUNCH_SERVER
 from pileus.compute.host.agent import Agent
-from pileus.compute.host.guest_documents import GuestDocuments
-from pileus.compute.host.image_cache import ImageCache
-from pileus.compute.host.services import HostServices
-from pileus.compute.peers.authority import Authority
-from pileus.compute.peers.conductor import Conductor as ConductorPeer
-from pileus.compute.peers.image import Images
-from pileus.compute.peers.network import Networks
-from pileus.compute.peers.placement import Placement as PlacementPeer
-from pileus.compute.peers.volume import Volumes
-from pileus.compute.service import Compute, ComputeSettings, Endings, announcer, listen
-from pileus.compute.store.tables import SCHEMA as COMPUTE_SCHEMA
 from pileus.foundation.bus import Broker, Bus
 from pileus.foundation.database import SqliteDatabase
-from pileus.foundation.drivers import load_driver
-from pileus.foundation.flow import Runner
-from pileus.foundation.flow.journal import SqlJournal
 from pileus.foundation.http.app import Api, App, Authenticator
 from pileus.foundation.http.authentication import ServiceLogin, TokenValidator
 from pileus.foundation.http.client import InProcess, Peer
@@ -50,7 +29,6 @@ from pileus.foundation.metrics import Metrics
 from pileus.foundation.policy import Policy, RuleDefault
 from pileus.foundation.revocation import Epoch
 from pileus.foundation.runtime import Runtime
-from pileus.foundation.sealing import Sealer
 from pileus.identity.api.policy import RULES as IDENTITY_POLICIES
 from pileus.identity.api.routes import API as IDENTITY_API
 from pileus.identity.app import service as identity_service
@@ -63,12 +41,10 @@ from pileus.image.api.policy import RULES as IMAGE_POLICIES
 from pileus.image.api.routes import API as IMAGE_API
 from pileus.image.drivers.file import FileStore
 from pileus.image.service import ImageService, ImageSettings
-from pileus.image.store.tables import SCHEMA as IMAGE_SCHEMA
 from pileus.operations.api.control import OwnerAuthenticator
 from pileus.operations.api.root import ROOT_API, RootService
 from pileus.operations.api.routes import API as OPERATIONS_API
 from pileus.operations.api.routes import POLICIES as OPERATIONS_POLICIES
-from pileus.operations.service import Operations
 from pileus.settings import CloudSettings
 
 CATALOG = (

@@ -157,12 +157,16 @@ class Runtime:
 
         return await self.in_thread(run, pool="commands")
 
-    async def stop(self) -> None:
-        """Cancel what was spawned and close the pools."""
+    async def quiesce(self) -> None:
+        """Cancel what was spawned and wait until it has ended; threads still work."""
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def stop(self) -> None:
+        """Cancel what was spawned and close the pools."""
+        await self.quiesce()
         for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
         self._pools.clear()
