@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 from collections.abc import Callable, Coroutine
@@ -14,7 +15,7 @@ import pytest
 from pileus.foundation.namespaces import NAMESPACES, in_namespace
 from pileus.foundation.runtime import Runtime
 from pileus.network.domain.data_plane import DhcpOption, FixedIp, NetworkPlan, SubnetPlan
-from pileus.network.drivers.base import bridge_name, dhcp_namespace
+from pileus.network.drivers.base import BackendUnavailable, bridge_name, dhcp_namespace
 from pileus.network.drivers.linux import LinuxBackend
 from tests.contract.networks.conftest import make_linux, needs_wires
 from tests.contract.networks.guest import (
@@ -328,6 +329,85 @@ def test_lost_dhcp_files_are_noticed_and_written_again(play: Play, run_dir: Path
         assert ask_dhcp(Tap(plugged.tap), MAC) is not None
 
     play(scene)
+
+
+def test_a_namespace_whose_making_was_cut_off_is_made_anew(play: Play) -> None:
+    async def scene(backend: LinuxBackend) -> None:
+        NAMESPACES.mkdir(exist_ok=True)
+        (NAMESPACES / dhcp_namespace(NETWORK.id)).touch()
+        await backend.ensure_network(NETWORK)
+        assert (await backend.observe()).networks[0].problems == ()
+        plugged = await backend.ensure_port(PORT)
+        assert ask_dhcp(Tap(plugged.tap), MAC) is not None
+
+    play(scene)
+
+
+def test_records_whose_writing_was_cut_off_are_written_anew(play: Play, run_dir: Path) -> None:
+    half = run_dir / "networks" / NETWORK.id
+    half.mkdir(parents=True)
+
+    async def scene(backend: LinuxBackend) -> None:
+        (fact,) = (await backend.observe()).networks
+        assert (fact.id, fact.plan) == (NETWORK.id, None)
+        await backend.ensure_network(NETWORK)
+        (half / "ports" / f".{PORT.id}.new").touch()
+        facts = await backend.observe()
+        assert [fact.problems for fact in facts.networks] == [()]
+        assert facts.ports == ()
+        await backend.ensure_port(PORT)
+
+    play(scene)
+    play(scene_of_removal)
+    assert list((run_dir / "networks").iterdir()) == []
+
+
+async def scene_of_removal(backend: LinuxBackend) -> None:
+    assert [fact.id for fact in (await backend.observe()).ports] == [PORT.id]
+    await backend.ensure_no_network(NETWORK.id)
+
+
+# -- a host that lacks something ----------------------------------------------------------------------------------
+def programs(tmp_path: Path, *names: str) -> str:
+    """A search path on which only these programs are found."""
+    directory = tmp_path / "bin"
+    directory.mkdir()
+    for name in names:
+        (directory / name).symlink_to(shutil.which(name) or "")
+    return str(directory)
+
+
+@pytest.mark.parametrize(
+    ("name", "package"), [("dnsmasq", "dnsmasq-base"), ("ip", "iproute2"), ("nsenter", "util-linux")]
+)
+def test_a_missing_program_is_named_with_its_mend(
+    machine: Runtime, tmp_path: Path, run_dir: Path, name: str, package: str
+) -> None:
+    there = programs(tmp_path, *({"ip", "nsenter", "dnsmasq"} - {name}))
+    options = {"run_dir": str(run_dir), "path": there}
+    backend = LinuxBackend(machine, hostname="host", state_dir=tmp_path, options=options)
+    with pytest.raises(
+        BackendUnavailable, match=f"{name} is not installed on this host. Mend: apt-get install {package}"
+    ):
+        asyncio.run(backend.open())
+    assert not run_dir.exists()
+
+
+def test_a_program_that_vanishes_later_is_named_too(machine: Runtime, tmp_path: Path, run_dir: Path) -> None:
+    path = programs(tmp_path, "ip", "nsenter", "dnsmasq")
+    options = {"run_dir": str(run_dir), "path": path}
+    backend = LinuxBackend(machine, hostname="host", state_dir=tmp_path, options=options)
+
+    async def scene() -> None:
+        await backend.open()
+        (Path(path) / "dnsmasq").unlink()
+        with pytest.raises(BackendUnavailable, match="apt-get install dnsmasq-base"):
+            await backend.ensure_network(NETWORK)
+        (Path(path) / "ip").unlink()
+        with pytest.raises(BackendUnavailable, match="apt-get install iproute2"):
+            await backend.observe()
+
+    asyncio.run(scene())
 
 
 # -- nothing left -------------------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ import hashlib
 import pwd
 import signal
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from pileus.foundation.daemons import await_ending, end_daemon, find_daemon, signal_daemon
@@ -30,21 +29,12 @@ from pileus.network.drivers.base import (
 )
 from pileus.network.drivers.check import check_network, check_port
 from pileus.network.drivers.linux import devices, dnsmasq
-from pileus.network.drivers.linux.host_commands import HostCommands, lacks
+from pileus.network.drivers.linux.host_commands import PATH, HostCommands
 from pileus.network.drivers.linux.records import Records
 
 _RUN = Path("/run/pileus")
 _SYSCTL = Path("/proc/sys/net")
 _DHCP_PORT = 67
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """What there is of one network."""
-
-    links: devices.Links
-    has_namespace: bool
-    inner: devices.Inner | None
 
 
 class _Turn:
@@ -58,8 +48,9 @@ class _Turn:
 class LinuxBackend:
     """A `NetworkBackend` of bridges, taps, namespaces and dnsmasq.
 
-    Options: `run_dir`, where records and dnsmasq's files go, and `dhcp_user`, under which dnsmasq runs. The cloud's
-    mark on devices is made from the state directory's path, so that clouds on one machine do not touch each other's.
+    Options: `run_dir`, where records and dnsmasq's files go; `dhcp_user`, under which dnsmasq runs; `path`, where
+    programs are looked for. The cloud's mark on devices is made from the state directory's path, so that clouds on
+    one machine do not touch each other's.
     """
 
     def __init__(self, runtime: Runtime, *, hostname: str, state_dir: Path, options: Mapping[str, object]):
@@ -68,11 +59,11 @@ class LinuxBackend:
         self._user = pwd.getpwnam(str(options.get("dhcp_user", "nobody")))
         self._group = grp.getgrgid(self._user.pw_gid).gr_name
         self._records = Records(Path(str(options.get("run_dir", _RUN / self._owner))), self._user.pw_gid)
-        self._host = HostCommands(runtime)
+        self._host = HostCommands(runtime, str(options.get("path", PATH)))
         self._locks: dict[str, _Turn] = {}
 
     async def open(self) -> None:
-        for lack in lacks():
+        for lack in self._host.lacks():
             raise lack.error()
         self._records.open()
 
@@ -96,21 +87,21 @@ class LinuxBackend:
     async def _links(self) -> devices.Links:
         return devices.parse_links(await self._host.links())
 
-    async def _see(self, network_id: str, links: devices.Links | None = None) -> _Seen:
-        namespace = dhcp_namespace(network_id)
-        inner = await self._host.addresses(namespace) if (NAMESPACES / namespace).exists() else None
-        return _Seen(
-            links=links if links is not None else await self._links(),
-            has_namespace=(NAMESPACES / namespace).exists(),
-            inner=devices.parse_inner(inner) if inner is not None else None,
-        )
+    async def _see(self, network_id: str) -> devices.Namespace:
+        name = dhcp_namespace(network_id)
+        if not (NAMESPACES / name).exists():
+            return devices.NO_NAMESPACE
+        inside = await self._host.addresses(name)
+        if inside is None:
+            return devices.Namespace(has_name=True)
+        return devices.Namespace(has_name=True, is_alive=True, inner=devices.parse_inner(inside))
 
     async def _network_fact(self, network_id: str, links: devices.Links) -> NetworkFact:
         plan = self._records.find_network(network_id)
         if plan is None:
             return NetworkFact(id=network_id, problems=("no record of its plan",))
-        seen = await self._see(network_id, links)
-        problems = [*devices.network_problems(plan, links, seen.inner, owner=self._owner)]
+        inner = (await self._see(network_id)).inner
+        problems = [*devices.network_problems(plan, links, inner, owner=self._owner)]
         if bridge_name(network_id) in links and self._open_doors(network_id):
             problems.append("the host can be reached from the bridge")
         if dnsmasq.served(plan) and self._find_dnsmasq(plan) is None:
@@ -151,24 +142,20 @@ class LinuxBackend:
                 self._tell_all(plan)
 
     async def _ensure_devices(self, plan: NetworkPlan) -> None:
-        seen = await self._see(plan.id)
-        commands = devices.network_commands(
-            plan, seen.links, seen.inner, has_namespace=seen.has_namespace, owner=self._owner
-        )
+        namespace = await self._see(plan.id)
+        commands = devices.network_commands(plan, await self._links(), namespace, owner=self._owner)
         await self._host.ip(commands, "make a network")
         if dnsmasq.served(plan):
             is_new = any(command.startswith("link add") and "veth" in command for command in commands)
-            inner = devices.inner_commands(plan, None if is_new else seen.inner)
+            inner = devices.inner_commands(plan, None if is_new else namespace.inner)
             await self._host.ip(inner, "give DHCP its addresses", dhcp_namespace(plan.id))
 
     async def ensure_no_network(self, network_id: str) -> None:
         check_id("network id", network_id)
         async with self._lock(network_id):
             await self._ensure_no_dnsmasq(network_id)
-            seen = await self._see(network_id)
-            commands = devices.removal_commands(
-                network_id, seen.links, has_namespace=seen.has_namespace, owner=self._owner
-            )
+            namespace = await self._see(network_id)
+            commands = devices.removal_commands(network_id, await self._links(), namespace, owner=self._owner)
             await self._host.ip(commands, "remove a network")
             self._records.forget_network(network_id)
 

@@ -6,6 +6,7 @@ looks like, two clouds on one machine leave each other alone, and audit finds le
 
 import ipaddress
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import msgspec
 
@@ -94,14 +95,24 @@ def inner_addresses(plan: NetworkPlan) -> frozenset[str]:
     return frozenset(own | {f"{METADATA_ADDRESS}/32"}) if own else frozenset()
 
 
-def network_commands(
-    plan: NetworkPlan, links: Links, inner: Inner | None, *, has_namespace: bool, owner: str
-) -> list[str]:
+@dataclass(frozen=True)
+class Namespace:
+    """What there is of a network's namespace."""
+
+    has_name: bool = False
+    is_alive: bool = False  # a name alone may be left of a namespace whose making was cut off
+    inner: Inner | None = None  # the DHCP device inside
+
+
+NO_NAMESPACE = Namespace()
+
+
+def network_commands(plan: NetworkPlan, links: Links, namespace: Namespace, *, owner: str) -> list[str]:
     """Lines for `ip -batch` outside the namespace; none when all is as it should be."""
     if served(plan):
-        dhcp = _dhcp_commands(plan, links, inner, has_namespace, owner)
+        dhcp = _dhcp_commands(plan, links, namespace, owner)
     else:
-        dhcp = _no_dhcp_commands(plan.id, links, has_namespace)
+        dhcp = _no_dhcp_commands(plan.id, links, namespace)
     return [*_bridge_commands(plan, links, owner), *dhcp]
 
 
@@ -127,18 +138,18 @@ def _bridge_mac(network_id: str) -> str:
     return ":".join(("02", *(digits[at : at + 2] for at in range(0, 10, 2))))
 
 
-def _dhcp_commands(
-    plan: NetworkPlan, links: Links, inner: Inner | None, has_namespace: bool, owner: str
-) -> Iterator[str]:
-    name, namespace = dhcp_device_name(plan.id), dhcp_namespace(plan.id)
+def _dhcp_commands(plan: NetworkPlan, links: Links, namespace: Namespace, owner: str) -> Iterator[str]:
+    name, netns = dhcp_device_name(plan.id), dhcp_namespace(plan.id)
     found = links.get(name)
-    if found is not None and inner is None:  # its other end is in a namespace that has lost its name
+    if found is not None and namespace.inner is None:  # its other end is in a namespace that has lost its name
         yield f"link del dev {name}"
         found = None
-    if not has_namespace:
-        yield f"netns add {namespace}"
+    if namespace.has_name and not namespace.is_alive:
+        yield f"netns del {netns}"
+    if not namespace.is_alive:
+        yield f"netns add {netns}"
     if found is None:
-        yield f"link add name {name} type veth peer name {INNER_DEVICE} netns {namespace}"
+        yield f"link add name {name} type veth peer name {INNER_DEVICE} netns {netns}"
     if found is None or not _dhcp_is_right(found, plan, owner):
         yield (
             f"link set dev {name} mtu {plan.mtu} addrgenmode none alias {mark(owner, 'dhcp', plan.id)}"
@@ -146,10 +157,10 @@ def _dhcp_commands(
         )
 
 
-def _no_dhcp_commands(network_id: str, links: Links, has_namespace: bool) -> Iterator[str]:
+def _no_dhcp_commands(network_id: str, links: Links, namespace: Namespace) -> Iterator[str]:
     if dhcp_device_name(network_id) in links:
         yield f"link del dev {dhcp_device_name(network_id)}"
-    if has_namespace:
+    if namespace.has_name:
         yield f"netns del {dhcp_namespace(network_id)}"
 
 
@@ -196,12 +207,12 @@ def network_problems(plan: NetworkPlan, links: Links, inner: Inner | None, *, ow
         yield "the DHCP addresses are not as planned"
 
 
-def removal_commands(network_id: str, links: Links, *, has_namespace: bool, owner: str) -> list[str]:
+def removal_commands(network_id: str, links: Links, namespace: Namespace, *, owner: str) -> list[str]:
     """Lines that remove every device of a network, those of its ports included, and the namespace."""
     bridge = bridge_name(network_id)
     taps = [link.ifname for kind, _, link in marked(links, owner) if kind == "port" and link.master == bridge]
     lines = [f"link del dev {name}" for name in taps]
-    lines += _no_dhcp_commands(network_id, links, has_namespace)
+    lines += _no_dhcp_commands(network_id, links, namespace)
     if bridge in links:
         lines.append(f"link del dev {bridge}")
     return lines

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pileus.foundation.runtime import Completed, Runtime
 from pileus.network.drivers.base import BackendFailed, BackendUnavailable
 
-_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))  # where a user's own lacks them
-_ENVIRONMENT = {"PATH": _PATH, "LC_ALL": "C"}
+PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))  # where a user's own lacks them
 
 
 @dataclass(frozen=True)
@@ -38,19 +37,18 @@ def missing_program(name: str) -> Lack:
     return Lack(f"The program {name} is not installed on this host.", f"apt-get install {_PACKAGES[name]}")
 
 
-def lacks(path: str = _PATH, effective_user: int | None = None) -> list[Lack]:
-    """Everything that real wires need and this host does not have."""
-    found = [missing_program(name) for name in _PACKAGES if shutil.which(name, path=path) is None]
-    if (os.geteuid() if effective_user is None else effective_user) != 0:
-        found.append(NO_RIGHTS)
-    return found
-
-
 class HostCommands:
-    """Runs `ip` and starts dnsmasq."""
+    """Runs `ip` and starts dnsmasq; `path` is where they are looked for."""
 
-    def __init__(self, runtime: Runtime):
+    def __init__(self, runtime: Runtime, path: str = PATH):
         self._runtime = runtime
+        self._environment = {"PATH": path, "LC_ALL": "C"}
+
+    def lacks(self) -> list[Lack]:
+        """Everything that real wires need and this host does not have."""
+        path = self._environment["PATH"]
+        found = [missing_program(name) for name in _PACKAGES if shutil.which(name, path=path) is None]
+        return found if os.geteuid() == 0 else [*found, NO_RIGHTS]
 
     async def ip(self, lines: Sequence[str], action: str, namespace: str = "") -> None:
         """Run the lines in one `ip -batch`; nothing to do costs nothing."""
@@ -79,7 +77,7 @@ class HostCommands:
 
     async def _run_any(self, argv: Sequence[str], stdin: bytes = b"") -> Completed:
         try:
-            return await self._runtime.run_command(argv, stdin=stdin, env=_ENVIRONMENT)
+            return await self._runtime.run_command(argv, stdin=stdin, env=self._environment)
         except FileNotFoundError as absent:
             raise missing_program(argv[0]).error() from absent
 

@@ -34,8 +34,8 @@ class Records:
     def open(self) -> None:
         """Make the directory and learn which port belongs where."""
         self._root.mkdir(parents=True, exist_ok=True, mode=0o755)
-        for path in self._root.glob("*/ports/*"):
-            self._network_of[path.name] = path.parts[-3]
+        for network_id in self.network_ids():
+            self._network_of.update(dict.fromkeys(self.port_ids(network_id), network_id))
 
     # -- networks -------------------------------------------------------------------------------------------------
     def directory(self, network_id: str) -> Path:
@@ -50,8 +50,7 @@ class Records:
 
     def save_network(self, plan: NetworkPlan) -> None:
         directory = self.directory(plan.id)
-        if not directory.exists():
-            self._make_directories(directory)
+        self._make_directories(directory)  # a part of them may be all that an earlier process came to
         self._write(directory / "plan", self._encode(plan), 0o600)
 
     def _make_directories(self, directory: Path) -> None:
@@ -80,7 +79,7 @@ class Records:
 
     def port_ids(self, network_id: str) -> list[str]:
         path = self.directory(network_id) / "ports"
-        return sorted(os.listdir(path)) if path.exists() else []
+        return sorted(name for name in os.listdir(path) if name[0] != ".") if path.exists() else []
 
     def find_port(self, port_id: str) -> PortPlan | None:
         network_id = self._network_of.get(port_id)
