@@ -105,7 +105,8 @@ def restore(file: Path, state_dir: Path, say: Say) -> None:
                 raise NotABackup(file=file, reason=f"its format is {manifest['format']}, this program knows {FORMAT}")
             state_dir.mkdir(parents=True, exist_ok=True)
             state_dir.chmod(0o711)
-            tar.extractall(state_dir, filter="data")
+            for member in tar:
+                _extract(tar, member, state_dir, file)
     except (tarfile.TarError, OSError, EOFError, msgspec.DecodeError, KeyError) as error:
         raise NotABackup(file=file, reason=str(error)) from error
     (state_dir / MANIFEST).unlink(missing_ok=True)
@@ -113,6 +114,15 @@ def restore(file: Path, state_dir: Path, say: Say) -> None:
     (state_dir / "format").write_text(f"{FORMAT}\n")
     (state_dir / RESTORED).write_text("every token is refused once\n")
     say(f"Restored into {state_dir}; start it with: pileus up --state {state_dir}")
+
+
+def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, state_dir: Path, file: Path) -> None:
+    """Only plain files and folders, and only below the state directory."""
+    parts = Path(member.name).parts
+    if not (member.isfile() or member.isdir()) or Path(member.name).is_absolute() or ".." in parts:
+        raise NotABackup(file=file, reason=f"it holds {member.name}, which no backup does")
+    member.mode &= 0o755
+    tar.extract(member, state_dir)
 
 
 def upgrade(state_dir: Path, say: Say) -> None:
