@@ -201,6 +201,7 @@ class SqliteDatabase:
             try:
                 result = await work(_SqliteTransaction(connection, self._runtime))
                 self._runtime.check()
+                self._runtime.reached("commit.before")
                 connection.execute("COMMIT")
             except sqlite3.IntegrityError as error:
                 connection.rollback()
@@ -217,6 +218,7 @@ class SqliteDatabase:
                 raise
         self._commits += 1
         self._runtime.check()
+        self._runtime.reached("commit.after")
         return result
 
     async def durable(self) -> None:

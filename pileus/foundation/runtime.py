@@ -58,6 +58,9 @@ class Runtime:
         if self._dead:
             raise Crashed(self.name)
 
+    def reached(self, point: str, *facts: str) -> None:
+        """A place where a test may let this process die, or let what follows fail; here nothing happens."""
+
     # -- time ---------------------------------------------------------------------------------------------
     def now(self) -> int:
         """UTC wall clock in microseconds since 1970."""

@@ -70,7 +70,13 @@ class SimulatedRuntime(Runtime):
         self.chance = chance
         self.boot_id = boot_id
         self.commands: Callable[[Sequence[str], bytes], Completed] | None = None
+        self.on_reached: Callable[..., None] | None = None
         self.clock_offset_s = 0.0  # the wall clock's error: it may jump, the monotonic one never does
+
+    def reached(self, point: str, *facts: str) -> None:
+        if self.on_reached is not None and self.alive:
+            self.on_reached(self, point, *facts)
+            self.check()
 
     def now(self) -> int:
         return int((BEGIN + self.clock_offset_s + asyncio.get_running_loop().time()) * 1_000_000)
@@ -115,7 +121,7 @@ def simulate(seed: int, history: Callable[[random.Random], Coroutine[Any, Any, T
     loop = SimulatedLoop()
     asyncio.set_event_loop(loop)
     try:
-        return loop.run_until_complete(history(random.Random(seed)))  # noqa: S311 - chance from a seed is the point
+        return loop.run_until_complete(history(random.Random(seed)))
     finally:
         _drop(loop)
         asyncio.set_event_loop(None)

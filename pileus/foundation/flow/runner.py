@@ -188,9 +188,12 @@ class _Attempt:
 
     async def _write(self, state: str = "", error: errors.Error | None = None) -> None:
         record = self._record
+        at = record.steps[-1].name if record.steps else ""
+        self._runtime.reached("journal.before", record.name, at)
         wire = errors.to_wire(error) if error is not None else None
         if await self._journal.write(Entry(record.id, record.epoch, record.attempt, record.steps, state, wire)):
             self._context.cancelled.set()
+        self._runtime.reached("journal.after", record.name, at)
 
     def _begin(self, position: int, step: Step) -> StepRecord:
         """The step's line in the journal; the one there is, when it began before."""
@@ -232,8 +235,11 @@ class _Attempt:
         pauses = iter(step.retry_after_s)
         while True:
             try:
+                self._runtime.reached("step.before", self._flow.name, step.name)
                 async with self._runtime.timeout(step.timeout_s):
-                    return await step.do(self._context, self._params)
+                    output = await step.do(self._context, self._params)
+                self._runtime.reached("step.after", self._flow.name, step.name)
+                return output
             except StaleEpoch:
                 raise
             except errors.Unavailable as error:
@@ -281,8 +287,10 @@ class _Attempt:
         assert step.undo is not None
         for pause in (*self._flow.undo_retry_after_s, None):
             try:
+                self._runtime.reached("undo.before", self._flow.name, step.name)
                 async with self._runtime.timeout(step.timeout_s):
                     await step.undo(self._context, self._params)
+                self._runtime.reached("undo.after", self._flow.name, step.name)
                 return True
             except (Crashed, StaleEpoch, asyncio.CancelledError):
                 raise
