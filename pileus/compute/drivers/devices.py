@@ -8,6 +8,7 @@ import msgspec
 from pileus.compute.drivers.base import BadDevice, DeviceInUse, GuestSpec, VolumeRoot
 
 PREFIXES: Mapping[str, str] = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd"}
+HOTPLUG_BUSES = ("virtio", "scsi", "usb")
 _SLOTS: Mapping[str, int] = {"vd": 52, "sd": 52, "hd": 4}
 _DEVICE = re.compile(r"(?:/dev/)?(xvd|vd|sd|hd)([a-z]{1,2})")
 _MACHINES_WITH_IDE = ("pc", "i440fx")
@@ -57,6 +58,12 @@ def device_prefix(bus: str) -> str:
     if bus not in PREFIXES:
         raise BadDevice(what="disk bus", value=bus)
     return PREFIXES[bus]
+
+
+def need_hotplug(bus: str) -> None:
+    """Raises BadDevice for a bus whose disks cannot change while a guest runs."""
+    if bus not in HOTPLUG_BUSES:
+        raise BadDevice(what="changing the disks of a running guest on the bus", value=bus)
 
 
 def choose_device(in_use: Iterable[str], *, wanted: str, prefix: str, server_id: str) -> str:

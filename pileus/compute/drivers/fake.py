@@ -39,7 +39,7 @@ from pileus.compute.drivers.base import (
     guest_name,
     tail_lines,
 )
-from pileus.compute.drivers.devices import choose_device, device_prefix, place_disks
+from pileus.compute.drivers.devices import choose_device, device_prefix, need_hotplug, place_disks
 from pileus.compute.drivers.fake_console import FakeTerminal, console_text
 from pileus.compute.drivers.fake_disk import write_blank_image
 from pileus.compute.drivers.fake_journal import Journal
@@ -79,6 +79,7 @@ class FakeGuest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     root_device: str = ""
     local_devices: tuple[str, ...] = ()
     volumes: dict[str, str] = {}
+    buses: dict[str, str] = {}  # by volume id, where it is not the guest's own bus
     ports: dict[str, str] = {}
     fail: str = ""
     delay: str = ""
@@ -253,9 +254,13 @@ class FakeHypervisor:
         self._need_power("attach a volume to", guest, *ON, *OFF)
         if volume.volume_id in guest.volumes:
             return guest.volumes[volume.volume_id]
-        prefix = device_prefix(volume.bus or guest.bus)
+        bus = volume.bus or guest.bus
+        prefix = device_prefix(bus)
+        if guest.power in ON:
+            need_hotplug(bus)
         device = choose_device(_devices_in_use(guest), wanted=volume.device, prefix=prefix, server_id=server_id)
-        self._save(msgspec.structs.replace(guest, volumes={**guest.volumes, volume.volume_id: device}))
+        buses = {**guest.buses, volume.volume_id: bus} if bus != guest.bus else guest.buses
+        self._save(msgspec.structs.replace(guest, volumes={**guest.volumes, volume.volume_id: device}, buses=buses))
         return device
 
     async def ensure_volume_detached(self, server_id: str, volume_id: str, *, timeout_s: float = 20.0) -> None:
@@ -267,6 +272,8 @@ class FakeHypervisor:
             raise DeviceInUse(device=guest.root_device, server_id=server_id)
         guest = await self._rehearse("detach", server_id, device=guest.volumes[volume_id])
         self._need_power("detach a volume from", guest, *ON, *OFF)
+        if guest.power in ON:
+            need_hotplug(guest.buses.get(volume_id, guest.bus))
         left = {key: device for key, device in guest.volumes.items() if key != volume_id}
         self._save(msgspec.structs.replace(guest, volumes=left))
 
@@ -365,6 +372,7 @@ class FakeHypervisor:
             root_device=disks.root,
             local_devices=tuple(device for device in (disks.ephemeral, disks.swap) if device),
             volumes=disks.volumes,
+            buses={volume.volume_id: volume.bus for volume in spec.volumes if volume.bus},
             ports={vif.port_id: vif.tap for vif in spec.vifs},
             fail=spec.metadata.get(rehearsal.FAIL, ""),
             delay=spec.metadata.get(rehearsal.DELAY, ""),

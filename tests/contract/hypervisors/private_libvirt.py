@@ -81,11 +81,13 @@ class PrivateLibvirt:
 
     def thaw(self) -> None:
         self._signal("libvirtd", signal.SIGCONT)
+        self._daemons["libvirtd"].send_signal(signal.SIGCONT)  # nsenter stopped with its child
 
     def stop(self) -> None:
         self._holder.kill()  # the kernel ends everything inside with it
         self._holder.wait()
         for daemon in self._daemons.values():
+            daemon.kill()
             daemon.wait()
 
     def run(self, *argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:

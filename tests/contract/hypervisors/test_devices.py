@@ -109,6 +109,24 @@ def test_the_root_device_follows_the_bus_that_the_image_asks_for(bench: Bench) -
     bench.run(story)
 
 
+@pytest.mark.parametrize("bus", ["ide", "sata"])
+def test_a_bus_that_cannot_change_while_it_runs_takes_volumes_only_when_it_is_off(bench: Bench, bus: str) -> None:
+    spec, volume = bench.spec(image_properties={"hw_disk_bus": bus}), bench.volume()
+
+    async def story(driver: Any) -> None:
+        await driver.ensure_guest(spec)
+        with pytest.raises(BadDevice):
+            await driver.ensure_volume_attached(spec.server_id, volume)
+        await driver.stop(spec.server_id, timeout_s=0)
+        device = await driver.ensure_volume_attached(spec.server_id, volume)
+        await driver.start(spec.server_id)
+        with pytest.raises(BadDevice):
+            await driver.ensure_volume_detached(spec.server_id, volume.volume_id)
+        assert (await driver.get_guest(spec.server_id)).volumes == {volume.volume_id: device}
+
+    bench.run(story)
+
+
 def test_a_suspended_guest_takes_no_volume(bench: Bench) -> None:
     spec = bench.spec()
 

@@ -20,7 +20,7 @@ from pileus.compute.drivers.base import (
     VolumeAttachmentSpec,
     WrongPower,
 )
-from pileus.compute.drivers.devices import choose_device, device_prefix
+from pileus.compute.drivers.devices import choose_device, device_prefix, need_hotplug
 from pileus.compute.drivers.libvirt.domain_facts import (
     Definition,
     guest_fact,
@@ -226,10 +226,11 @@ def attach_volume(line: Any, server_id: str, volume: VolumeAttachmentSpec, cache
     bus = volume.bus or guest.definition.mark.bus
     if not device:
         guest.need_power("attach a volume to", *ON, PowerState.SHUTDOWN, PowerState.CRASHED)
-        in_use = (*live.devices, *kept.devices)
+        in_use = (*live.buses, *kept.buses)
         device = choose_device(in_use, wanted=volume.device, prefix=device_prefix(bus), server_id=server_id)
     xml = volume_xml(volume, device=device, bus=bus, cache=cache)
     if guest.is_on and volume.volume_id not in live.volumes:
+        need_hotplug(bus)
         guest.domain.attachDeviceFlags(xml, LIVE)
     if volume.volume_id not in kept.volumes:
         guest.domain.attachDeviceFlags(xml, KEPT)
@@ -250,6 +251,7 @@ def detach_volume(line: Any, server_id: str, volume_id: str) -> str:
     guest.need_power("detach a volume from", *ON, PowerState.SHUTDOWN, PowerState.CRASHED)
     device = guest.definition.volumes.get(volume_id, "") if guest.is_on else ""
     if device:
+        need_hotplug(guest.definition.buses[device])
         _ask_to_release(guest.domain, f'<disk type="file"><target dev="{device.removeprefix("/dev/")}"/></disk>')
     elif volume_id in guest.kept().volumes:
         target = guest.kept().volumes[volume_id].removeprefix("/dev/")

@@ -29,7 +29,7 @@ EVENTS = {
     7: (PowerState.SUSPENDED, "suspended"),
     8: (PowerState.CRASHED, "crashed"),
 }
-STOPPED_EVENT, STOPPED_CRASHED, STOPPED_MIGRATED, STOPPED_SAVED = 5, 2, 3, 4
+STOPPED_EVENT, STOPPED_CRASHED, STOPPED_MIGRATED, STOPPED_SAVED, STOPPED_FAILED = 5, 2, 3, 4, 5
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +49,7 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     mark: Mark
     vcpus: int
     ram_mib: int
-    devices: tuple[str, ...]  # every disk, "/dev/vda"
+    buses: dict[str, str]  # of every disk: "/dev/vda" -> "virtio"
     volumes: dict[str, str]  # volume id -> device
     ports: dict[str, str]  # port id -> tap
     macs: dict[str, str]  # port id -> MAC
@@ -69,7 +69,7 @@ def read_definition(xml: str) -> Definition | None:
         mark=mark,
         vcpus=int(domain.findtext("vcpu", "0")),
         ram_mib=_mib(domain.find("memory")),
-        devices=tuple(device for device, _ in disks),
+        buses={device: _attribute(disk, "target", "bus") for device, disk in disks},
         volumes={serial: device for device, disk in disks if (serial := disk.findtext("serial", ""))},
         ports={port: _attribute(card, "target", "dev") for port, card in cards if port},
         macs={port: _attribute(card, "mac", "address") for port, card in cards if port},
@@ -111,6 +111,7 @@ def power_after(event: int, detail: int) -> tuple[PowerState, str] | None:
         return None
     special = {
         STOPPED_CRASHED: (PowerState.CRASHED, "crashed"),
+        STOPPED_FAILED: (PowerState.CRASHED, "crashed"),  # QEMU went away without a word
         STOPPED_SAVED: (PowerState.SUSPENDED, "suspended"),
     }
     return special.get(detail, EVENTS[event])

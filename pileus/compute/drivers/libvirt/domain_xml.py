@@ -232,8 +232,9 @@ def _controllers(spec: GuestSpec, disks: Disks, *, is_q35: bool) -> list[Element
         model = _one_of(spec.image_properties, "hw_scsi_model", SCSI_MODELS)
         found.append(Element("controller", type="scsi", index="0", model=model))
     usb = Element("controller", type="usb", index="0")
-    if "usb" not in buses:
-        usb.set("model", "none")
+    usb.set("model", "qemu-xhci" if "usb" in buses else "none")
+    if "usb" in buses:
+        usb.set("ports", "15")
     found.append(usb)
     return found
 
