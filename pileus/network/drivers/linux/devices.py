@@ -24,8 +24,8 @@ from pileus.network.drivers.linux.dnsmasq import INNER_DEVICE, served
 class Link(msgspec.Struct, frozen=True):
     """A device as `ip -json link` tells it."""
 
-    ifname: str
-    mtu: int
+    ifname: str = ""
+    mtu: int = 0
     flags: tuple[str, ...] = ()
     master: str = ""
     ifalias: str = ""
@@ -37,8 +37,8 @@ class Link(msgspec.Struct, frozen=True):
 
 
 class _Address(msgspec.Struct, frozen=True):
-    local: str
-    prefixlen: int
+    local: str = ""
+    prefixlen: int = 0
     scope: str = "global"
 
 
@@ -52,7 +52,7 @@ class Inner(Link, frozen=True):
         return frozenset(
             f"{ipaddress.ip_address(found.local)}/{found.prefixlen}"
             for found in self.addr_info
-            if found.scope != "link"
+            if found.local and found.scope != "link"
         )
 
 
@@ -60,8 +60,8 @@ Links = Mapping[str, Link]
 
 
 def parse_links(raw: bytes) -> dict[str, Link]:
-    """The devices in the answer of `ip -json link`, by name."""
-    return {link.ifname: link for link in msgspec.json.decode(raw or b"[]", type=list[Link])}
+    """The devices in the answer of `ip -json link`, by name; the tool sprinkles empty objects over its lists."""
+    return {link.ifname: link for link in msgspec.json.decode(raw or b"[]", type=list[Link]) if link.ifname}
 
 
 def parse_inner(raw: bytes) -> Inner | None:
