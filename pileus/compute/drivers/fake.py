@@ -181,7 +181,8 @@ class FakeHypervisor:
             await self._rehearse_spawn(spec, wanted)
             self._refuse_stale(spec.server_id, spec.epoch)
             old = self._new_guest(spec)
-            self._save(old, reason="defined")
+            if not running:
+                self._save(old)
         if running and old.power not in ON:
             old = self._boot(old, reason="booted")
         return old.fact()
