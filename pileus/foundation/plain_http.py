@@ -41,18 +41,36 @@ PlainHandler = Callable[[PlainRequest], Awaitable[PlainAnswer]]
 
 
 class PlainServer:
-    """Serves one socket until it is closed; closing ends open connections too."""
+    """Serves one socket until it is closed; closing ends open connections too.
 
-    def __init__(self, runtime: Runtime, handler: PlainHandler, *, connections: int = 64, timeout_s: float = 10.0):
+    At most `connections` are open at once, of them at most `per_peer` from one address; more are dropped unanswered,
+    so that one client cannot keep the others out or use up the process's file descriptors.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        handler: PlainHandler,
+        *,
+        connections: int = 128,
+        per_peer: int = 16,
+        timeout_s: float = 10.0,
+    ):
         self._runtime = runtime
         self._handler = handler
-        self._most = connections
+        self._connections = connections
+        self._per_peer = per_peer
         self._timeout_s = timeout_s
-        self._open: set[asyncio.StreamWriter] = set()
+        self._open: dict[asyncio.StreamWriter, str] = {}  # to the address of the other end
         self._server: asyncio.Server | None = None
 
     async def start(self, listener: socket.socket) -> None:
-        self._server = await asyncio.start_server(self._connected, sock=listener, limit=_HEAD_BYTES)
+        """Serve the socket; it is this object's from now on."""
+        try:
+            self._server = await asyncio.start_server(self._connected, sock=listener, limit=_HEAD_BYTES)
+        except BaseException:
+            listener.close()
+            raise
 
     def close(self) -> None:
         if self._server is not None:
@@ -62,27 +80,28 @@ class PlainServer:
             writer.transport.abort()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._open.add(writer)
+        peer = str(writer.get_extra_info("peername")[0])
+        if len(self._open) >= self._connections or list(self._open.values()).count(peer) >= self._per_peer:
+            writer.transport.abort()
+            return
+        self._open[writer] = peer
         try:
             async with self._runtime.timeout(self._timeout_s):
-                if len(self._open) > self._most:
-                    answer, with_body = _refusal(503), True
-                else:
-                    answer, with_body = await self._answer(reader, writer)
+                answer, with_body = await self._answer(reader, peer)
                 writer.write(_encode(answer, with_body))
                 await writer.drain()
         except (TimeoutError, ConnectionError, asyncio.IncompleteReadError):
             writer.transport.abort()  # slow or gone: nobody to answer
         finally:
-            self._open.discard(writer)
+            del self._open[writer]
             writer.close()
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[PlainAnswer, bool]:
+    async def _answer(self, reader: asyncio.StreamReader, peer: str) -> tuple[PlainAnswer, bool]:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
         except asyncio.LimitOverrunError:
             return _refusal(431), True
-        request = _parse(head, str(writer.get_extra_info("peername")[0]))
+        request = _parse(head, peer)
         if request is None:
             return _refusal(400), True
         with_body = request.method != "HEAD"

@@ -16,7 +16,6 @@ from pileus.network.peers.metadata import GuestDocuments
 METADATA_PORT = 80
 _NOT_FOUND = PlainAnswer(404, b"404 Not Found\n")
 _READ_ONLY = PlainAnswer(405, b"405 Method Not Allowed\n", headers={"Allow": "GET, HEAD"})
-_CONNECTIONS = 64  # at once from one network
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class MetadataService:
         self.ensure_no_listener(network_id)
         if identity is None:
             return
-        server = PlainServer(self._runtime, self._handler(network_id), connections=_CONNECTIONS)
+        server = PlainServer(self._runtime, self._handler(network_id))
         self._listeners[network_id] = _Listener(server, identity)
         try:
             await server.start(await open_listener(self._runtime, namespace, METADATA_ADDRESS, METADATA_PORT))
