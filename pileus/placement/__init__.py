@@ -1,0 +1,1 @@
+"""Placement: what every resource provider has, and who holds how much of it."""

@@ -1,0 +1,1 @@
+"""Values and decisions of placement: pure, without I/O."""
