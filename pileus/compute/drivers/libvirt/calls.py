@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import libvirt
-import msgspec
 
 from pileus.compute.drivers.base import (
     DeviceInUse,
@@ -23,6 +22,7 @@ from pileus.compute.drivers.base import (
 from pileus.compute.drivers.devices import choose_device, device_prefix, need_hotplug
 from pileus.compute.drivers.libvirt.domain_facts import (
     Definition,
+    Machine,
     guest_fact,
     power_state,
     read_definition,
@@ -108,18 +108,6 @@ def list_all(line: Any) -> tuple[list[GuestFact], list[str]]:
             if failure.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
                 raise
     return ours, others
-
-
-class Machine(msgspec.Struct, frozen=True, kw_only=True):
-    """What libvirt says of the host."""
-
-    ram_mib: int
-    vcpus: int
-    sockets: int
-    cores: int
-    threads: int
-    version: int
-    capabilities: str
 
 
 def machine(line: Any) -> Machine:

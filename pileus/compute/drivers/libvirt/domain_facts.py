@@ -57,6 +57,18 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     serial_path: str = ""
 
 
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """What libvirt says of the host."""
+
+    ram_mib: int
+    vcpus: int
+    sockets: int
+    cores: int
+    threads: int
+    version: int
+    capabilities: str
+
+
 def read_definition(xml: str) -> Definition | None:
     """The definition of a guest with our mark; None for anybody else's."""
     domain = fromstring(xml)  # noqa: S314 - libvirt wrote it, and escaped what users wrote

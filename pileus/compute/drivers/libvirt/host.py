@@ -7,7 +7,7 @@ import msgspec
 
 from pileus.compute.drivers.base import CpuFact, HostInventory
 from pileus.compute.drivers.devices import PREFIXES
-from pileus.compute.drivers.libvirt.calls import Machine
+from pileus.compute.drivers.libvirt.domain_facts import Machine
 from pileus.compute.drivers.libvirt.domain_xml import VIF_MODELS
 from pileus.compute.drivers.libvirt.probe import KvmAnswer, probe_kvm
 from pileus.foundation.runtime import Runtime

@@ -100,26 +100,26 @@ async def attached(driver: FakeHypervisor, server_id: str) -> None:
 
 
 OPERATIONS: dict[str, Callable[[FakeHypervisor, str, Path], Awaitable[Any]]] = {
-    "start": lambda driver, id, path: driver.start(id),
-    "stop": lambda driver, id, path: driver.stop(id),
-    "reboot": lambda driver, id, path: driver.reboot(id, hard=True),
-    "pause": lambda driver, id, path: driver.pause(id),
-    "unpause": lambda driver, id, path: driver.unpause(id),
-    "suspend": lambda driver, id, path: driver.suspend(id),
-    "resume": lambda driver, id, path: driver.resume(id),
-    "attach": lambda driver, id, path: driver.ensure_volume_attached(
-        id, msgspec.structs.replace(VOLUME, volume_id="other")
+    "start": lambda driver, guest, path: driver.start(guest),
+    "stop": lambda driver, guest, path: driver.stop(guest),
+    "reboot": lambda driver, guest, path: driver.reboot(guest, hard=True),
+    "pause": lambda driver, guest, path: driver.pause(guest),
+    "unpause": lambda driver, guest, path: driver.unpause(guest),
+    "suspend": lambda driver, guest, path: driver.suspend(guest),
+    "resume": lambda driver, guest, path: driver.resume(guest),
+    "attach": lambda driver, guest, path: driver.ensure_volume_attached(
+        guest, msgspec.structs.replace(VOLUME, volume_id="other")
     ),
-    "detach": lambda driver, id, path: driver.ensure_volume_detached(id, VOLUME.volume_id),
-    "extend": lambda driver, id, path: driver.extend_volume(id, VOLUME.volume_id, 1),
-    "plug": lambda driver, id, path: driver.ensure_interface_attached(
-        id, msgspec.structs.replace(VIF, port_id="other")
+    "detach": lambda driver, guest, path: driver.ensure_volume_detached(guest, VOLUME.volume_id),
+    "extend": lambda driver, guest, path: driver.extend_volume(guest, VOLUME.volume_id, 1),
+    "plug": lambda driver, guest, path: driver.ensure_interface_attached(
+        guest, msgspec.structs.replace(VIF, port_id="other")
     ),
-    "unplug": lambda driver, id, path: driver.ensure_interface_detached(id, VIF.port_id),
-    "console": lambda driver, id, path: driver.console_output(id),
-    "snapshot": lambda driver, id, path: driver.snapshot_root(id, path),
-    "password": lambda driver, id, path: driver.set_admin_password(id, "secret"),
-    "delete": lambda driver, id, path: driver.ensure_no_guest(id),
+    "unplug": lambda driver, guest, path: driver.ensure_interface_detached(guest, VIF.port_id),
+    "console": lambda driver, guest, path: driver.console_output(guest),
+    "snapshot": lambda driver, guest, path: driver.snapshot_root(guest, path),
+    "password": lambda driver, guest, path: driver.set_admin_password(guest, "secret"),
+    "delete": lambda driver, guest, path: driver.ensure_no_guest(guest),
 }
 BEFORE = {"start": "stop", "unpause": "pause", "resume": "suspend"}
 
