@@ -5,11 +5,18 @@ It builds and hands in; it decides nothing. The order of `start` is the order of
 
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from pileus import __version__, running, secrets_file
+from pileus.compute.api.policies import POLICIES as COMPUTE_POLICIES
+from pileus.compute.api.routes import API as COMPUTE_API
+from pileus.compute.app.conductor import Conductor
+from pileus.compute.app.scheduler import Scheduler
+from pileus.compute.domain.liveness import Liveness
+from pileus.compute.domain.server_document import render
 from pileus.compute.flows.act_on_server import ACT_ON_SERVER
 from pileus.compute.flows.attach_volume import ATTACH_VOLUME
 from pileus.compute.flows.change_interface import ATTACH_INTERFACE, DETACH_INTERFACE
@@ -17,8 +24,22 @@ from pileus.compute.flows.delete_server import DELETE_SERVER
 from pileus.compute.flows.detach_volume import DETACH_VOLUME
 from pileus.compute.flows.launch_server import LAUNCH_SERVER
 from pileus.compute.host.agent import Agent
+from pileus.compute.host.guest_documents import GuestDocuments
+from pileus.compute.host.image_cache import ImageCache
+from pileus.compute.host.services import HostServices
+from pileus.compute.peers.authority import Authority
+from pileus.compute.peers.conductor import Conductor as ConductorPeer
+from pileus.compute.peers.image import Images
+from pileus.compute.peers.network import Networks
+from pileus.compute.peers.placement import Placement as PlacementPeer
+from pileus.compute.peers.volume import Volumes
+from pileus.compute.service import Compute, ComputeSettings, Endings, announcer, listen
+from pileus.compute.store.tables import SCHEMA as COMPUTE_SCHEMA
 from pileus.foundation.bus import Broker, Bus
 from pileus.foundation.database import SqliteDatabase
+from pileus.foundation.drivers import load_driver
+from pileus.foundation.flow import Runner
+from pileus.foundation.flow.journal import SqlJournal
 from pileus.foundation.http.app import Api, App, Authenticator
 from pileus.foundation.http.authentication import ServiceLogin, TokenValidator
 from pileus.foundation.http.client import InProcess, Peer
@@ -29,6 +50,7 @@ from pileus.foundation.metrics import Metrics
 from pileus.foundation.policy import Policy, RuleDefault
 from pileus.foundation.revocation import Epoch
 from pileus.foundation.runtime import Runtime
+from pileus.foundation.sealing import Sealer
 from pileus.identity.api.policy import RULES as IDENTITY_POLICIES
 from pileus.identity.api.routes import API as IDENTITY_API
 from pileus.identity.app import service as identity_service
@@ -41,10 +63,23 @@ from pileus.image.api.policy import RULES as IMAGE_POLICIES
 from pileus.image.api.routes import API as IMAGE_API
 from pileus.image.drivers.file import FileStore
 from pileus.image.service import ImageService, ImageSettings
+from pileus.image.store.tables import SCHEMA as IMAGE_SCHEMA
+from pileus.network.api.policies import POLICIES as NETWORK_POLICIES
+from pileus.network.api.routes import API as NETWORK_API
+from pileus.network.app.service import network_service
+from pileus.network.host.agent import NetworkHost
+from pileus.network.host.metadata import MetadataService
+from pileus.network.peers.service import BusNetworkService
+from pileus.network.store.tables import SCHEMA as NETWORK_SCHEMA
 from pileus.operations.api.control import OwnerAuthenticator
 from pileus.operations.api.root import ROOT_API, RootService
 from pileus.operations.api.routes import API as OPERATIONS_API
 from pileus.operations.api.routes import POLICIES as OPERATIONS_POLICIES
+from pileus.operations.service import Operations
+from pileus.placement.api.policies import POLICIES as PLACEMENT_POLICIES
+from pileus.placement.api.routes import API as PLACEMENT_API
+from pileus.placement.service import Placement
+from pileus.placement.store.tables import SCHEMA as PLACEMENT_SCHEMA
 from pileus.settings import CloudSettings
 
 CATALOG = (
@@ -74,6 +109,18 @@ COMPUTE_FLOWS = (
     ATTACH_INTERFACE,
     DETACH_INTERFACE,
 )
+
+
+_KINDS = {  # a path's first segment -> the part's name
+    "identity": "identity",
+    "compute": "compute",
+    "image": "image",
+    "networking": "network",
+    "volume": "volume",
+    "placement": "placement",
+}
+_WIRES = {"fake": "fake", "libvirt": "linux"}
+_SOURCES = {"compute": "compute-api"}
 
 
 class Cloud:
@@ -191,3 +238,119 @@ class Cloud:
         store = FileStore(self.settings.state_dir / "images", self.runtime)
         self.images = ImageService(self.database, store, self.runtime, ImageSettings())
         self._apps["image"] = self._app(IMAGE_API, self.images, IMAGE_POLICIES, self._validator("image"))
+
+    def _placement(self) -> None:
+        service = Placement(self.database, self.runtime)
+        self._apps["placement"] = self._app(PLACEMENT_API, service, PLACEMENT_POLICIES, self._validator("placement"))
+
+    def _network(self) -> None:
+        self.network = network_service(self.database, self.runtime, self.bus)
+        self._apps["networking"] = self._app(NETWORK_API, self.network, NETWORK_POLICIES, self._validator("network"))
+
+    def _volume(self) -> None:
+        """Filled in with the volume wing."""
+
+    def _compute(self) -> None:
+        settings = self.settings
+        token = self._login("compute")
+        endings = Endings()
+        listen(self.bus, endings)
+        journal = SqlJournal("compute", self.database, self.runtime, announcer(self.bus))
+        runner = Runner(journal, COMPUTE_FLOWS, None, self.runtime, lease_s=settings.lease_s)
+        compute_settings = ComputeSettings(default_zone=settings.zone, heartbeat_s=settings.heartbeat_s)
+        self.compute = Compute(
+            database=self.database,
+            runtime=self.runtime,
+            bus=self.bus,
+            journal=journal,
+            runner=runner,
+            endings=endings,
+            liveness=Liveness(compute_settings.host_down_s),
+            images=Images(self._peer("image", "compute-api")),
+            networks=Networks(self._peer("networking", "compute-api")),
+            volumes=Volumes(self._peer("volume", "compute-api")),
+            placement=PlacementPeer(self._peer("placement", "scheduler"), Authority(token)),
+            sealer=Sealer(self.secrets.sealing_key, self.runtime),
+            settings=compute_settings,
+            service_token=token,
+            render=render,
+        )
+        runner.services = self.compute
+        self._apps["compute"] = self._app(COMPUTE_API, self.compute, COMPUTE_POLICIES, self._validator("compute"))
+
+    def _operations(self) -> None:
+        self.operations = Operations(
+            bus=self.bus,
+            runtime=self.runtime,
+            version=__version__,
+            region=self.settings.region,
+            owners={"compute": "conductor"},
+            started_at=self.runtime.now(),
+            describe=self._describe,
+        )
+        self._apps["pileus"] = self._app(
+            OPERATIONS_API, self.operations, OPERATIONS_POLICIES, self._validator("pileus")
+        )
+
+    def _describe(self) -> dict[str, Any]:
+        parts = [{"name": name, "state": "up"} for name in (*self._apps, "scheduler", "conductor")]
+        return {"url": self.url, "parts": parts, "queues": self.broker.depth()}
+
+    # -- what begins once all are there -------------------------------------------------------------------
+    async def _tables(self) -> None:
+        for schema in (IMAGE_SCHEMA, PLACEMENT_SCHEMA, NETWORK_SCHEMA, COMPUTE_SCHEMA):
+            await self.database.migrate(schema)
+
+    async def _begin(self) -> None:
+        """Conductor and scheduler first, then the hosts, then what an earlier life left unfinished."""
+        Conductor(self.compute).serve()
+        Scheduler(self.compute).serve()
+        for number in range(self.settings.hosts):
+            await self._host(self._host_name(number))
+        await self.compute.runner.recover()
+        self.runtime.spawn(self.compute.runner.keep(), "leases of conductor")
+
+    def _host_name(self, number: int) -> str:
+        base = self.settings.host_name or socket.gethostname()
+        return base if self.settings.hosts == 1 else f"{base}-{number + 1}"
+
+    async def _host(self, name: str) -> None:
+        """One hypervisor host: its wires, its guests."""
+        settings = self.settings
+        state_dir = settings.state_dir / "hosts" / name
+        state_dir.mkdir(parents=True, exist_ok=True)
+        token = self._login("compute")
+        networks = Networks(self._peer("networking", "compute-host"))
+        conductor = ConductorPeer(self.bus, name)
+        documents = GuestDocuments(networks, conductor, token, self.runtime)
+        await self._network_host(name, state_dir, documents)
+        images = Images(self._peer("image", "compute-host"))
+        hypervisor = load_driver("hypervisors", settings.hypervisor)(
+            self.runtime, hostname=name, state_dir=state_dir, options=settings.hypervisor_options
+        )
+        services = HostServices(
+            host=name,
+            zone=settings.zone,
+            state_dir=state_dir,
+            runtime=self.runtime,
+            bus=self.bus,
+            hypervisor=hypervisor,
+            conductor=conductor,
+            images=images,
+            networks=networks,
+            volumes=Volumes(self._peer("volume", "compute-host")),
+            cache=ImageCache(settings.state_dir / "base-images", images, self.runtime),
+            service_token=token,
+            documents=documents,
+        )
+        agent = Agent(services, lease_s=settings.lease_s, heartbeat_s=settings.heartbeat_s)
+        await agent.start()
+        self.agents.append(agent)
+
+    async def _network_host(self, name: str, state_dir: Path, documents: GuestDocuments) -> None:
+        backend = load_driver("network_backends", _WIRES[self.settings.hypervisor])(
+            self.runtime, hostname=name, state_dir=state_dir, options={}
+        )
+        host = NetworkHost(name, backend, BusNetworkService(self.bus), MetadataService(self.runtime, documents))
+        await host.start()
+        self._closers.append(host.stop)
