@@ -96,8 +96,7 @@ async def change(service: ImageService, context: Context, image_id: str, decide:
         if indexed:
             service.limits.check(after)
         after = msgspec.structs.replace(after, updated_at=service.runtime.now())
-        await images.update(tx, after, indexed=indexed)
-        return msgspec.structs.replace(after, generation=after.generation + 1)
+        return await images.update(tx, after, indexed=indexed)
 
     return await retried(service, work)
 

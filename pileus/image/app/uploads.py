@@ -17,7 +17,7 @@ from pileus.foundation.context import Context
 from pileus.foundation.database import Transaction
 from pileus.foundation.errors import Error
 from pileus.image.app.images import Seen, discard, retried, see
-from pileus.image.domain.errors import DataGone, TooLarge
+from pileus.image.domain.errors import DataGone, StoreUnavailable, TooLarge
 from pileus.image.domain.image import HASH_ALGORITHM, Image
 from pileus.image.domain.inspector import Inspector
 from pileus.image.domain.status import Status, move
@@ -67,9 +67,11 @@ async def upload(
     try:
         received = await store(service, location, chunks, inspector, most, _beat(service, image_id, location))
         return await retried(service, lambda tx: _finish(service, tx, image_id, location, received))
-    except BaseException:
+    except BaseException as failure:
         await discard(service, location)
-        await retried(service, lambda tx: _restore(service, tx, image_id, location))
+        was_awaited = await retried(service, lambda tx: _restore(service, tx, image_id, location))
+        if not was_awaited and isinstance(failure, StoreUnavailable):  # repair took the bytes from under it
+            raise DataGone(image_id=image_id) from failure
         raise
 
 
@@ -91,8 +93,7 @@ async def _begin(
         raise TooLarge(most=most)
     await uploads.insert(tx, image_id, location, service.runtime.now())
     image = msgspec.structs.replace(image, updated_at=service.runtime.now())
-    await images.update(tx, image, indexed=False)
-    return image, most
+    return await images.update(tx, image, indexed=False), most
 
 
 async def allowance(service: ImageService, tx: Transaction, owner: str | None) -> int:
@@ -153,12 +154,12 @@ async def receive(
                 inspector.feed(batch)
             if busy is not None:
                 await busy
+            await beat()
             busy = asyncio.gather(
                 in_thread(checksum.update, batch, pool=HASHES),
                 in_thread(strong.update, batch, pool=HASHES),
                 writing.write(batch),
             )
-            await beat()
         if busy is not None:
             await busy
     finally:
@@ -223,13 +224,14 @@ async def activate(service: ImageService, tx: Transaction, image: Image, locatio
         location=location,
         updated_at=service.runtime.now(),
     )
-    await images.update(tx, image, indexed=False)
-    return image
+    return await images.update(tx, image, indexed=False)
 
 
-async def _restore(service: ImageService, tx: Transaction, image_id: str, location: str) -> None:
-    """Let the image be queued again, if this upload is still the one it waits for."""
+async def _restore(service: ImageService, tx: Transaction, image_id: str, location: str) -> bool:
+    """Let the image be queued again; False when it no longer waits for this upload."""
     image = await images.find(tx, image_id)
-    if await uploads.delete(tx, image_id, location) and image is not None:
-        image = msgspec.structs.replace(move(image, Status.QUEUED), updated_at=service.runtime.now())
-        await images.update(tx, image, indexed=False)
+    if not await uploads.delete(tx, image_id, location) or image is None:
+        return False
+    image = msgspec.structs.replace(move(image, Status.QUEUED), updated_at=service.runtime.now())
+    await images.update(tx, image, indexed=False)
+    return True

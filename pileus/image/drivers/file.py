@@ -78,7 +78,8 @@ class FileWriting:
         self._part = path.with_name(path.name + PART)
         self._runtime = runtime
         self._descriptor = -1
-        self._unflushed = 0
+        self._size = 0
+        self._flushed = 0
         self._busy: set[asyncio.Future[None]] = set()  # the descriptor stays open while a thread may use it
         self._flushing: asyncio.Future[None] | None = None
 
@@ -87,17 +88,17 @@ class FileWriting:
 
     async def write(self, data: bytes) -> None:
         await self._in_thread(POOL, _write_all, self._descriptor, data)
-        self._unflushed += len(data)
-        if self._unflushed >= FLUSH_EVERY:
+        self._size += len(data)
+        if self._size - self._flushed >= FLUSH_EVERY:
             if self._flushing is not None:
                 await asyncio.shield(self._flushing)
-            self._unflushed = 0
-            self._flushing = self._start(FLUSHES, os.fdatasync, self._descriptor)
+            self._flushing = self._start(FLUSHES, flush, self._descriptor, self._flushed, self._size)
+            self._flushed = self._size
 
     async def finish(self) -> None:
         if self._flushing is not None:
             await asyncio.shield(self._flushing)
-        await self._in_thread(FLUSHES, os.fsync, self._descriptor)
+        await self._in_thread(FLUSHES, flush, self._descriptor, self._flushed, self._size)
         descriptor, self._descriptor = self._descriptor, -1
         await self._in_thread(POOL, _publish, descriptor, self._part, self._path)
 
@@ -143,6 +144,12 @@ def _write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def flush(descriptor: int, first: int, end: int) -> None:
+    """Bring a stretch to disk and let its memory go: an upload takes no more of the machine's than its next stretch."""
+    os.fdatasync(descriptor)
+    os.posix_fadvise(descriptor, first, end - first, os.POSIX_FADV_DONTNEED)
 
 
 def _publish(descriptor: int, part: Path, path: Path) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 
 from pileus.foundation.runtime import Runtime
-from pileus.image.domain.errors import StoreFull
+from pileus.image.domain.errors import StoreFull, StoreUnavailable
 from pileus.image.drivers.base import NotStored, Stored
 
 CHUNK = 1 << 20
@@ -69,12 +69,20 @@ class MemoryWriting:
         self._runtime.check()
         if self._store.used() + len(data) > self._store.capacity:
             raise StoreFull(log="the simulated disk is full")
-        self._store.parts[self._location] += data
+        self._part().extend(data)
 
     async def finish(self) -> None:
         self._runtime.check()
-        self._store.whole[self._location] = bytes(self._store.parts.pop(self._location))
+        self._store.whole[self._location] = bytes(self._part())
+        del self._store.parts[self._location]
 
     async def discard(self) -> None:
         self._runtime.check()
         self._store.parts.pop(self._location, None)
+
+    def _part(self) -> bytearray:
+        """What was written so far. Raises: StoreUnavailable (503) when somebody else removed it."""
+        part = self._store.parts.get(self._location)
+        if part is None:
+            raise StoreUnavailable(log=f"{self._location} was removed while it was written")
+        return part

@@ -95,8 +95,10 @@ async def insert(tx: Transaction, image: Image) -> None:
     await _index(tx, image)
 
 
-async def update(tx: Transaction, image: Image, *, indexed: bool = True) -> None:
-    """Write the image over the generation that it was read at; `indexed` False: properties and tags are as they were.
+async def update(tx: Transaction, image: Image, *, indexed: bool = True) -> Image:
+    """Write the image over the generation that it was read at, and return it at the next one.
+
+    With `indexed` False its properties and tags must be as they were.
 
     Raises: ConcurrentChange (409).
     """
@@ -106,6 +108,7 @@ async def update(tx: Transaction, image: Image, *, indexed: bool = True) -> None
         await tx.run(_DELETE_PROPERTIES, id=image.id)
         await tx.run(_DELETE_TAGS, id=image.id)
         await _index(tx, image)
+    return msgspec.structs.replace(image, generation=image.generation + 1)
 
 
 async def delete(tx: Transaction, image: Image, at: int) -> None:
