@@ -112,7 +112,9 @@ async def _statuses(request: Request[Compute], sight: Sight, hosts: Iterable[str
     if not sight.host_status:
         return {}
     wanted = {host for host in hosts if host is not None}
-    return {None: "", **await services.host_statuses(request.service, wanted)}
+    found: dict[str | None, str] = {None: ""}
+    found.update(await services.host_statuses(request.service, wanted))
+    return found
 
 
 # -- whole answers ----------------------------------------------------------------------------------------------------
@@ -120,7 +122,7 @@ async def show(request: Request[Compute], found: Listed, sight: Sight) -> Respon
     """GET /servers/{id}."""
     text = _text(found, sight)
     more = await _shown_alone(request, sight, found.host, found.server_group_id)
-    return joined(request, f'{{"server":{text}{more}}}}}')
+    return with_addresses(request, f'{{"server":{text}{more}}}}}')
 
 
 async def show_changed(
@@ -133,7 +135,7 @@ async def show_changed(
         text = _fresh(server, sight) + await _shown_alone(request, sight, server.host, server.server_group_id)
     else:
         text = await _basic(request, server, sight)
-    return joined(request, f'{{"server":{text}{further}}}}}', status)
+    return with_addresses(request, f'{{"server":{text}{further}}}}}', status)
 
 
 async def _shown_alone(request: Request[Compute], sight: Sight, host: str | None, group_id: str | None) -> str:
@@ -176,10 +178,10 @@ def list_briefly(request: Request[Compute], found: Sequence[Listed], pages: list
 
 def _listed(request: Request[Compute], texts: str, pages: list[dict[str, Any]] | None) -> Response:
     more = f',"servers_links":{encode_json(pages).decode()}' if pages else ""
-    return joined(request, f'{{"servers":[{texts}]{more}}}')
+    return with_addresses(request, f'{{"servers":[{texts}]{more}}}')
 
 
-def joined(
+def with_addresses(
     request: Request[Compute], body: str, status: int = 200, headers: list[tuple[str, str]] | None = None
 ) -> Response:
     """The answer with the service's addresses put in where the documents have marks for them."""
@@ -196,4 +198,4 @@ def answer_marked(
     headers: list[tuple[str, str]] | None = None,
 ) -> Response:
     """The answer for a document whose links have marks."""
-    return joined(request, encode_json(document).decode(), status, headers)
+    return with_addresses(request, encode_json(document).decode(), status, headers)

@@ -10,6 +10,8 @@ from pileus.compute.store.host_usage import Usage
 from pileus.compute.store.services import HOST_SERVICE
 from pileus.foundation.errors import BadRequest, NotFound
 
+NOTHING = Usage()
+
 
 class HypervisorNotFound(NotFound):
     code = "compute.hypervisor.not-found"

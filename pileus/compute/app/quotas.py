@@ -43,13 +43,18 @@ async def update(compute: Compute, project_id: str, changes: Mapping[str, int], 
     return await compute.database.transact(work)
 
 
-async def update_defaults(compute: Compute, changes: Mapping[str, int]) -> dict[str, int]:
-    """Set limits for all projects that have none of their own. Raises: BadRequest (400)."""
+async def of_class(compute: Compute, name: str) -> dict[str, int]:
+    """The limits of a quota class. Only the class "default" is in force; others may be kept, and are."""
+    return await quotas.of_class(compute.database, name)
+
+
+async def update_class(compute: Compute, name: str, changes: Mapping[str, int]) -> dict[str, int]:
+    """Set limits of a class: of "default", for all projects that have none of their own. Raises: BadRequest (400)."""
 
     async def work(tx: Transaction) -> dict[str, int]:
         quota.check_new_limits(changes, {}, force=True)
-        await quotas.put(tx, quotas.DEFAULT_CLASS, changes)
-        return await quotas.defaults(tx)
+        await quotas.put(tx, quotas.class_key(name), changes)
+        return await quotas.of_class(tx, name)
 
     return await compute.database.transact(work)
 

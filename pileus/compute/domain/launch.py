@@ -1,5 +1,7 @@
 """What is asked for when servers are launched, and the servers that come of it before anything is built."""
 
+import base64
+import binascii
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from pileus.compute.domain.block_device import BlockDevice, with_device_names, with_ids
-from pileus.compute.domain.errors import ForcedHostInvalid, HostnameInvalid
+from pileus.compute.domain.errors import ForcedHostInvalid, HostnameInvalid, UserDataMalformed
 from pileus.compute.domain.flavor import Flavor
 from pileus.compute.domain.image import Image
 from pileus.compute.domain.network_request import AUTO, NetworkRequest, check_count
@@ -151,6 +153,16 @@ _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 def hostname_of(name: str) -> str:
     """The host name that a server's name becomes: one DNS label, at most 63 characters; empty when nothing is left."""
     return _STRANGE.sub("", _SPACING.sub("-", name.lower())).strip("-")[:63].rstrip("-")
+
+
+def check_user_data(user_data: str | None) -> None:
+    """Refuse user data that no guest could decode. Raises: UserDataMalformed (400)."""
+    if user_data is None:
+        return
+    try:
+        base64.b64decode("".join(user_data.split()), validate=True)
+    except (binascii.Error, ValueError) as wrong:
+        raise UserDataMalformed from wrong
 
 
 def check_hostname(hostname: str) -> str:

@@ -123,6 +123,19 @@ class Networks:
             ids.append(match)
         return ids
 
+    async def security_groups(self, group_ids: Sequence[str], authority: Authority) -> list[Any]:
+        """These security groups with their rules, as the network service shows them."""
+        if not group_ids:
+            return []
+        query = {"id": list(dict.fromkeys(group_ids))}
+        found = await self._ask("GET", "/security-groups", authority, query=query)
+        return list(found["security_groups"])
+
+    async def set_port_groups(self, port_id: str, group_ids: Sequence[str], authority: Authority) -> None:
+        """Have exactly these security groups on a port."""
+        body = {"port": {"security_groups": list(group_ids)}}
+        await self._ask("PUT", f"/ports/{port_id}", authority, body=body)
+
     # -- ports of a server --------------------------------------------------------------------------------
     async def ensure_ports(
         self,

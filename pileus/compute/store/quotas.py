@@ -5,8 +5,14 @@ from collections.abc import Mapping
 from pileus.compute.domain.quota import DEFAULT_LIMITS
 from pileus.foundation.database import Database, Transaction, sql
 
-DEFAULT_CLASS = "class:default"
-"""Stands where a project's id stands: the limits of projects that have none of their own."""
+
+def class_key(name: str) -> str:
+    """What stands for a quota class where a project's id stands."""
+    return f"class:{name}"
+
+
+DEFAULT_CLASS = class_key("default")
+"""The limits of projects that have none of their own."""
 
 _SET = sql("SELECT resource, value FROM compute_quotas WHERE project_id = :project_id")
 _BOTH = sql(
@@ -21,7 +27,11 @@ _DROP = sql("DELETE FROM compute_quotas WHERE project_id = :project_id")
 
 async def defaults(reader: Database | Transaction) -> dict[str, int]:
     """The limits of a project that has none of its own."""
-    return {**DEFAULT_LIMITS, **await _those_set(reader, DEFAULT_CLASS)}
+    return await of_class(reader, "default")
+
+
+async def of_class(reader: Database | Transaction, name: str) -> dict[str, int]:
+    return {**DEFAULT_LIMITS, **await _those_set(reader, class_key(name))}
 
 
 async def limits(reader: Database | Transaction, project_id: str) -> dict[str, int]:
