@@ -4,7 +4,6 @@ A socket belongs for ever to the namespace of the thread that made it. So a thre
 makes the socket and ends; the event loop then serves it like any other.
 """
 
-import ctypes
 import functools
 import os
 import socket
@@ -70,16 +69,24 @@ def _enter(name: str) -> None:
     except FileNotFoundError as absent:
         raise NamespaceAbsent(name=name) from absent
     try:
-        if _libc().setns(fd, _CLONE_NEWNET) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, f"cannot enter network namespace {name}: {os.strerror(number)}")
+        _setns()(fd, _CLONE_NEWNET)
     finally:
         os.close(fd)
 
 
 @functools.cache
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
+def _setns() -> Callable[[int, int], None]:
+    """The system call that Python has only since 3.12; found when first needed, for a cloud without wires never is."""
+    import ctypes
+
+    function = ctypes.CDLL(None, use_errno=True).setns
+
+    def setns(fd: int, kind: int) -> None:
+        if function(fd, kind) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, f"cannot enter the network namespace: {os.strerror(number)}")
+
+    return setns
 
 
 async def open_listener(runtime: Runtime, namespace: str, address: str, port: int) -> socket.socket:
