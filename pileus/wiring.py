@@ -66,8 +66,10 @@ from pileus.image.service import ImageService, ImageSettings
 from pileus.image.store.tables import SCHEMA as IMAGE_SCHEMA
 from pileus.network.api.policies import POLICIES as NETWORK_POLICIES
 from pileus.network.api.routes import API as NETWORK_API
+from pileus.network.app import bus as network_bus
 from pileus.network.app.service import network_service
 from pileus.network.host.agent import NetworkHost
+from pileus.network.host.messages import Messages
 from pileus.network.host.metadata import MetadataService
 from pileus.network.peers.service import BusNetworkService
 from pileus.network.store.tables import SCHEMA as NETWORK_SCHEMA
@@ -245,6 +247,7 @@ class Cloud:
 
     def _network(self) -> None:
         self.network = network_service(self.database, self.runtime, self.bus)
+        network_bus.serve(self.network)
         self._apps["networking"] = self._app(NETWORK_API, self.network, NETWORK_POLICIES, self._validator("network"))
 
     def _volume(self) -> None:
