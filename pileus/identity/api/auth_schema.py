@@ -209,15 +209,15 @@ def _text(value: object, name: str) -> str:
     if not isinstance(value, str):
         raise _wrong(name, value, "string")
     if "\x00" in value:
-        raise InvalidBody(text=f"Invalid input for field/attribute {name}: it contains a NUL character.", field=name)
+        raise InvalidBody(f"Invalid input for field/attribute {name}. It contains a NUL character", field=name)
     return value
 
 
 def _wrong(name: str, value: object, kind: str) -> InvalidBody:
     """The complaint names the field and its type, never its value: it may be a secret."""
     found = type(value).__name__
-    return InvalidBody(text=f"Invalid input for field/attribute {name}. A {found} is not of type {kind!r}", field=name)
+    return InvalidBody(f"Invalid input for field/attribute {name}. A {found} is not of type {kind!r}", field=name)
 
 
 def _required(name: str) -> InvalidBody:
-    return InvalidBody(text=f"{name!r} is a required property", field=name)
+    return InvalidBody(f"{name!r} is a required property", field=name)

@@ -16,7 +16,7 @@ from pileus.identity.store import application_credentials
 SECRET_BYTES = 64
 
 
-class RuleWish(msgspec.Struct, frozen=True):
+class RuleWish(msgspec.Struct, frozen=True, gc=False):
     """An access rule by id, or a new one."""
 
     id: str = ""

@@ -31,7 +31,7 @@ _WRITE = sql(
 )
 
 
-class CatalogEntry(msgspec.Struct, frozen=True, kw_only=True):
+class CatalogEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A service and where it answers: a path of this cloud's address ("/compute/v2.1") or a whole URL."""
 
     type: str
@@ -40,7 +40,7 @@ class CatalogEntry(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
+class Plan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the new cloud shall have. `accounts` are service users with their roles; `keys` those they have already."""
 
     admin_password: str

@@ -17,7 +17,7 @@ from pileus.identity.domain.user import Group, User
 from pileus.identity.store import assignments, groups, projects, roles, users
 
 
-class Parties(msgspec.Struct, frozen=True):
+class Parties(msgspec.Struct, frozen=True, gc=False):
     """Who and what an assignment joins; None for what it does not involve, or what does not exist."""
 
     user: User | None = None
@@ -104,7 +104,7 @@ async def roles_granted(identity: Identity, like: Assignment) -> list[Role]:
 
 
 # -- lists --------------------------------------------------------------------------------------------------
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class Wanted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Which assignments a list is asked for; empty means any. `project_ids` hold a whole subtree."""
 
     user_id: str = ""

@@ -35,7 +35,7 @@ from pileus.identity.store import application_credentials, projects, users
 log = logging.getLogger("pileus.identity")
 
 
-class _Proven(msgspec.Struct, frozen=True):
+class _Proven(msgspec.Struct, frozen=True, gc=False):
     """Who it is, and what else the proof brought along."""
 
     user_id: str
@@ -43,7 +43,7 @@ class _Proven(msgspec.Struct, frozen=True):
     credential: ApplicationCredential | None = None
 
 
-class Issued(msgspec.Struct, frozen=True):
+class Issued(msgspec.Struct, frozen=True, gc=False):
     text: str
     worth: Worth
     epoch: int
@@ -61,7 +61,7 @@ async def log_in(identity: Identity, request: LoginRequest, context: Context) ->
         worth = await _appraise(identity, request, proven, kind, scope_id, epoch)
     except UnknownToken as error:
         raise _refused("no rights in the scope, or disabled", proven.user_id) from error
-    text = await identity.tokens.issue(worth, epoch, context.request_id, context.started)
+    text = identity.tokens.issue(worth, epoch, context.request_id, context.started)
     return Issued(text, worth, epoch)
 
 
@@ -81,13 +81,13 @@ async def _appraise(
         application_credential_id=proven.credential.id if proven.credential else "",
     )
     try:
-        return await identity.tokens.appraise(token, epoch)
+        return await identity.tokens.appraise(token)
     except UnknownToken:
         if request.scope is not None or not kind or proven.credential is not None:
             raise
     # A default project that does not work out leaves an unscoped token.
     unscoped = msgspec.structs.replace(token, scope=UNSCOPED, scope_id="")
-    return await identity.tokens.appraise(unscoped, epoch)
+    return await identity.tokens.appraise(unscoped)
 
 
 def _refused(why: str, user_id: str = "") -> LoginRefused:
@@ -135,9 +135,10 @@ async def check_password(identity: Identity, user: UserRef, password: str, *, ev
     is_usable = who is not None and who.is_enabled and not password_rules.is_locked(who, rules, now)
     is_right = await identity.passwords.verify(who.password_hash if who is not None and is_usable else "", password)
     if who is None or not is_usable:
+        await _note_failure(identity, "", now)
         raise _refused("unknown, disabled or locked user", who.user_id if who else "")
     if not is_right:
-        await _note_failure(identity, who, now)
+        await _note_failure(identity, who.user_id, now)
         raise _refused("wrong password", who.user_id)
     if password_rules.has_expired(who, now) and not even_expired:
         raise _refused("the password has expired", who.user_id)
@@ -161,15 +162,16 @@ async def _domain_id(identity: Identity, domain: DomainRef) -> str | None:
     return found.id if found is not None else None
 
 
-async def _note_failure(identity: Identity, who: Credentials, now: int) -> None:
+async def _note_failure(identity: Identity, user_id: str, now: int) -> None:
+    """Count a wrong password. For nobody (an empty id) the same work is done, and changes nothing."""
     rules = identity.settings.passwords
     if not rules.lockout_attempts:
         return
 
     async def work(tx: Transaction) -> None:
-        latest = await users.find_credentials(tx, who.user_id)
-        if latest is not None:
-            await users.note_failures(tx, who.user_id, password_rules.failures_after(latest, rules, now), now)
+        latest = await users.find_credentials(tx, user_id)
+        count = password_rules.failures_after(latest, rules, now) if latest is not None else 0
+        await users.note_failures(tx, user_id, count, now)
 
     await identity.database.transact(work)
 

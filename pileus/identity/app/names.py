@@ -12,7 +12,7 @@ from pileus.identity.domain.user import Group, User
 from pileus.identity.store import groups, projects, users
 
 
-class Names(msgspec.Struct, frozen=True):
+class Names(msgspec.Struct, frozen=True, gc=False):
     """Everything that a list mentions, by id; domains are among the projects."""
 
     users: Mapping[str, User]

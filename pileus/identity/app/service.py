@@ -43,6 +43,11 @@ def build(
     )
 
 
+async def stop(identity: Identity) -> None:
+    """Write what is still in memory; before the database closes."""
+    await identity.tokens.issues.write()
+
+
 async def start(identity: Identity) -> None:
     """Make the tables and take over the epoch that the database knows."""
     await identity.database.migrate(SCHEMA)

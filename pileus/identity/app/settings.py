@@ -6,7 +6,7 @@ from pileus.identity.domain.password_rules import PasswordRules
 from pileus.identity.domain.passwords import Cost
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class Settings(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     token_lifetime_s: int = 3600
     ended_window_s: int = 172_800  # how long after its end a token still counts beside a service's token
     passwords: PasswordRules = PasswordRules()

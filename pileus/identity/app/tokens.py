@@ -6,9 +6,10 @@ from typing import Any
 import msgspec
 
 from pileus.foundation.context import Caller
-from pileus.foundation.database import Database, Transaction
+from pileus.foundation.database import Database
 from pileus.foundation.revocation import Epoch
 from pileus.foundation.runtime import Runtime
+from pileus.identity.app.issue_log import IssueLog
 from pileus.identity.app.settings import Settings
 from pileus.identity.domain import revocation
 from pileus.identity.domain.application_credential import ApplicationCredential
@@ -29,7 +30,6 @@ from pileus.identity.domain.token import (
 )  # fmt: skip
 from pileus.identity.domain.user import User
 from pileus.identity.store import (
-    access_log,
     application_credentials,
     assignments,
     projects,
@@ -39,10 +39,8 @@ from pileus.identity.store import (
 )  # fmt: skip
 from pileus.identity.store.access_log import Issue
 
-TRIM_EVERY = 256
 
-
-class Worth(msgspec.Struct, frozen=True, kw_only=True):
+class Worth(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a token says and what that amounts to in one epoch."""
 
     token: Token
@@ -65,7 +63,7 @@ class _Known:
         self.epoch = epoch
 
 
-class Validation(msgspec.Struct, frozen=True):
+class Validation(msgspec.Struct, frozen=True, gc=False):
     """One time that somebody asked about a token: kept in memory, for the trace and for whoever checks it."""
 
     audit_id: str
@@ -82,6 +80,7 @@ class Tokens:
 
     def __init__(self, database: Database, runtime: Runtime, keyring: Keyring, epoch: Epoch, settings: Settings):
         self.keyring = keyring  # replaced by a rotated one while running
+        self.issues = IssueLog(database, runtime, settings.access_log_rows)
         self.validations: deque[Validation] = deque(maxlen=settings.validations_logged)
         self._database = database
         self._runtime = runtime
@@ -89,7 +88,8 @@ class Tokens:
         self._settings = settings
         self._known: dict[str, _Known] = {}
         self._book: tuple[int, RoleBook] | None = None
-        self._issued = 0
+        self._last_revocation = (-1, 0)  # in which epoch we looked, and what we found
+        self._domains: tuple[int, dict[str, Project]] = (-1, {})
 
     async def current_epoch(self) -> int:
         if self._settings.shares_database:
@@ -121,7 +121,7 @@ class Tokens:
             token = self.keyring.open(text)
         except Unreadable as error:
             raise UnknownToken("Could not recognize token") from error
-        worth = await self.appraise(token, epoch)
+        worth = await self.appraise(token)
         return self._remember(text, worth, epoch)
 
     def _remember(self, text: str, worth: Worth, epoch: int) -> _Known:
@@ -130,28 +130,28 @@ class Tokens:
         known = self._known[text] = _Known(worth, _caller(text, worth), epoch)
         return known
 
-    async def appraise(self, token: Token, epoch: int) -> Worth:
+    async def appraise(self, token: Token) -> Worth:
         """Look in the rows what a token amounts to now; its end is not looked at.
 
         Raises: UnknownToken when its user, scope or roles are gone, disabled, or were revoked after it was issued.
         """
         db = self._database
+        epoch = await self.current_epoch()  # now, not when the token was drafted: much may have happened since
         user = await users.find(db, token.user_id)
-        user_domain = await projects.find_untagged(db, user.domain_id) if user is not None else None
-        if user is None or user_domain is None or not (user.enabled and user_domain.enabled):
+        if user is None or not user.enabled:
             raise UnknownToken()
-        project = await _enabled(db, token.scope_id, a_domain=False) if token.scope == PROJECT else None
-        domain = await _enabled(db, token.scope_id, a_domain=True) if token.scope == DOMAIN else None
-        project_domain = project
-        if project is not None and not project.is_domain:
-            project_domain = user_domain
-            if project.domain_id != user_domain.id:
-                project_domain = await _enabled(db, project.domain_id or "", a_domain=True)
+        user_domain = await self._domain(user.domain_id, epoch)
+        domain = await self._domain(token.scope_id, epoch) if token.scope == DOMAIN else None
+        project = await projects.find_untagged(db, token.scope_id) if token.scope == PROJECT else None
+        if token.scope == PROJECT and (project is None or not project.enabled):
+            raise UnknownToken()
+        project_domain = await self._domain(project.domain_id or project.id, epoch) if project is not None else None
         credential = await self._credential(token)
         granted = await self._roles(token, project, credential) if token.scope else []
         if token.scope and not granted:
             raise UnknownToken()
-        await self._check_revoked(token, epoch, user_domain.id, project_domain.id if project_domain else "")
+        project_domain_id = project_domain.id if project_domain else ""
+        is_logged_out = await self._check_revoked(token, epoch, user_domain.id, project_domain_id)
         return Worth(
             token=token,
             user=user,
@@ -161,15 +161,31 @@ class Tokens:
             domain=domain,
             roles=tuple(granted),
             application_credential=credential,
-            is_logged_out=await revocations.is_revoked(db, revocation.of_audit(token.audit_id)),
+            is_logged_out=is_logged_out,
         )
 
-    async def _check_revoked(self, token: Token, epoch: int, user_domain_id: str, project_domain_id: str) -> None:
+    async def _domain(self, id: str, epoch: int) -> Project:
+        """An enabled domain, looked up once in an epoch. Raises: UnknownToken."""
+        if self._domains[0] != epoch:
+            self._domains = (epoch, {})
+        found = self._domains[1].get(id) or await projects.find_untagged(self._database, id)
+        if found is None or not found.is_domain or not found.enabled:
+            raise UnknownToken()
+        self._domains[1][id] = found
+        return found
+
+    async def _check_revoked(self, token: Token, epoch: int, user_domain_id: str, project_domain_id: str) -> bool:
+        """Whether the token was logged out. Raises: UnknownToken when more than that happened to it."""
         if token.epoch > epoch:  # of a later history than this database knows
             raise UnknownToken()
+        if self._last_revocation[0] != epoch:
+            self._last_revocation = (epoch, await revocations.latest_of_all(self._database))
+        if self._last_revocation[1] <= token.epoch:
+            return False
         subjects = revocation.subjects(token, user_domain_id, project_domain_id)
         if await revocations.latest(self._database, subjects) > token.epoch:
             raise UnknownToken()
+        return await revocations.is_revoked(self._database, revocation.of_audit(token.audit_id))
 
     async def _credential(self, token: Token) -> ApplicationCredential | None:
         if not token.application_credential_id:
@@ -236,7 +252,7 @@ class Tokens:
             trust_id=parent.trust_id if parent else "",
         )
 
-    async def issue(self, worth: Worth, epoch: int, request_id: str, started_at: int) -> str:
+    def issue(self, worth: Worth, epoch: int, request_id: str, started_at: int) -> str:
         """Seal an appraised token, write it into the log of issues, and return its text."""
         token = worth.token
         text = self.keyring.seal(token, self._runtime.random_bytes(NONCE_BYTES))
@@ -250,27 +266,12 @@ class Tokens:
             started_at=started_at,
             duration_us=max(self._runtime.now() - started_at, 0),
         )
-        self._issued += 1
-        trim = self._issued % TRIM_EVERY == 0
-
-        async def work(tx: Transaction) -> None:
-            await access_log.add(tx, issue)
-            if trim:
-                await access_log.trim(tx, self._settings.access_log_rows)
-
-        await self._database.transact(work)
+        self.issues.add(issue)
         return text
 
     async def find_issue(self, audit_id: str) -> Issue | None:
-        """Steps 1 and 2 of a launch: how the token with this audit id came to be, if the log still has it."""
-        return await access_log.find(self._database, audit_id)
-
-
-async def _enabled(db: Database, id: str, *, a_domain: bool) -> Project:
-    found = await projects.find_untagged(db, id)
-    if found is None or not found.enabled or (a_domain and not found.is_domain):
-        raise UnknownToken()
-    return found
+        """Steps 1 and 2 of a launch: how the token with this audit id came to be, while the log remembers."""
+        return await self.issues.find(audit_id)
 
 
 def _caller(text: str, worth: Worth) -> Caller:

@@ -3,7 +3,7 @@
 import msgspec
 
 
-class AccessRule(msgspec.Struct, frozen=True, kw_only=True):
+class AccessRule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One kind of request that an application credential may be limited to."""
 
     id: str
@@ -13,7 +13,7 @@ class AccessRule(msgspec.Struct, frozen=True, kw_only=True):
     path: str
 
 
-class ApplicationCredential(msgspec.Struct, frozen=True, kw_only=True):
+class ApplicationCredential(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """`role_ids` are fixed when it is made; it is worth nothing once the user lacks one of them there."""
 
     id: str

@@ -11,7 +11,7 @@ PROJECT, DOMAIN, SYSTEM = "project", "domain", "system"
 ALL = "all"  # the id of the one system
 
 
-class Assignment(msgspec.Struct, frozen=True):
+class Assignment(msgspec.Struct, frozen=True, gc=False):
     """A role of a user or group on a project, a domain or the system.
 
     `inherited` means: not on the target itself, but on every project below it.
@@ -25,7 +25,7 @@ class Assignment(msgspec.Struct, frozen=True):
     inherited: bool = False
 
 
-class Effective(msgspec.Struct, frozen=True):
+class Effective(msgspec.Struct, frozen=True, gc=False):
     """One role that a user really has on a target, and where it comes from."""
 
     user_id: str

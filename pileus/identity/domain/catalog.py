@@ -12,14 +12,14 @@ _PLACE = re.compile(r"[$%]\(([^)]*)\)s")
 _SUBSTITUTES = frozenset({"project_id", "tenant_id", "user_id", "domain_id"})
 
 
-class Region(msgspec.Struct, frozen=True, kw_only=True):
+class Region(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     id: str
     description: str = ""
     parent_region_id: str | None = None
     extra: dict[str, Any] = {}
 
 
-class Service(msgspec.Struct, frozen=True, kw_only=True):
+class Service(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     id: str
     type: str
     name: str = ""
@@ -28,7 +28,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     extra: dict[str, Any] = {}
 
 
-class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where a service answers. A `url` that begins with "/" is a path of this cloud's own address."""
 
     id: str

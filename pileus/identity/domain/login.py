@@ -3,14 +3,14 @@
 import msgspec
 
 
-class DomainRef(msgspec.Struct, frozen=True):
+class DomainRef(msgspec.Struct, frozen=True, gc=False):
     """A domain by id or, with an empty id, by name."""
 
     id: str = ""
     name: str = ""
 
 
-class UserRef(msgspec.Struct, frozen=True):
+class UserRef(msgspec.Struct, frozen=True, gc=False):
     """A user by id or, with an empty id, by name within a domain."""
 
     id: str = ""
@@ -18,18 +18,18 @@ class UserRef(msgspec.Struct, frozen=True):
     domain: DomainRef = DomainRef()
 
 
-class PasswordProof(msgspec.Struct, frozen=True):
+class PasswordProof(msgspec.Struct, frozen=True, gc=False):
     user: UserRef
     password: str
 
 
-class TokenProof(msgspec.Struct, frozen=True):
+class TokenProof(msgspec.Struct, frozen=True, gc=False):
     """A token this cloud issued before."""
 
     text: str
 
 
-class SecretProof(msgspec.Struct, frozen=True):
+class SecretProof(msgspec.Struct, frozen=True, gc=False):
     """An application credential by id, or by name within its user."""
 
     secret: str
@@ -41,7 +41,7 @@ class SecretProof(msgspec.Struct, frozen=True):
 Proof = PasswordProof | TokenProof | SecretProof
 
 
-class ScopeRef(msgspec.Struct, frozen=True):
+class ScopeRef(msgspec.Struct, frozen=True, gc=False):
     """Where the token shall be good: a `token` module scope word, and the target by id or name."""
 
     kind: str
@@ -50,7 +50,7 @@ class ScopeRef(msgspec.Struct, frozen=True):
     domain: DomainRef = DomainRef()
 
 
-class LoginRequest(msgspec.Struct, frozen=True):
+class LoginRequest(msgspec.Struct, frozen=True, gc=False):
     """`scope` None leaves the choice to identity: the user's default project, else no scope."""
 
     proofs: tuple[Proof, ...]

@@ -12,7 +12,7 @@ MICROSECONDS = 1_000_000
 DAY = 86_400 * MICROSECONDS
 
 
-class PasswordRules(msgspec.Struct, frozen=True, kw_only=True):
+class PasswordRules(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The cloud's rules for passwords; zero means that there is no such rule."""
 
     lockout_attempts: int = 0

@@ -15,7 +15,7 @@ LONGEST = 4096  # characters of a password that are looked at; a longer one is r
 _KEY_PREFIX = "$pileus-key$"
 
 
-class Cost(msgspec.Struct, frozen=True):
+class Cost(msgspec.Struct, frozen=True, gc=False):
     """How hard argon2id works: passes, memory in KiB, lanes."""
 
     passes: int = 2

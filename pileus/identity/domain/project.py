@@ -7,7 +7,7 @@ import msgspec
 DEFAULT_DOMAIN = "default"
 
 
-class Project(msgspec.Struct, frozen=True, kw_only=True):
+class Project(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A project, or a domain when `is_domain` (then it has neither domain nor parent)."""
 
     id: str

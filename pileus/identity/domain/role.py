@@ -11,7 +11,7 @@ IMPLICATIONS = ((ADMIN, MANAGER), (MANAGER, MEMBER), (MEMBER, READER))
 """What a new cloud starts with. `service` stands apart: it implies nothing and nothing implies it."""
 
 
-class Role(msgspec.Struct, frozen=True, kw_only=True):
+class Role(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A role; with `domain_id` it belongs to one domain and never shows in a token, only what it implies."""
 
     id: str

@@ -6,7 +6,7 @@ from typing import Optional
 import msgspec
 
 
-class TagFilter(msgspec.Struct, frozen=True):
+class TagFilter(msgspec.Struct, frozen=True, gc=False):
     """All of, any of, not all of, none of: each a set of tags, empty where not asked."""
 
     all_of: frozenset[str] = frozenset()

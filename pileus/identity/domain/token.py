@@ -28,7 +28,7 @@ class Unreadable(ValueError):
     """Not a token that these keys sealed."""
 
 
-class Token(msgspec.Struct, frozen=True, kw_only=True):
+class Token(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a sealed token says. Ids are 32 hex digits or short words; times are UTC microseconds."""
 
     user_id: str

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 
-class User(msgspec.Struct, frozen=True, kw_only=True):
+class User(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     id: str
     name: str
     domain_id: str
@@ -16,7 +16,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     password_expires_at: int | None = None  # UTC microseconds
 
 
-class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+class Credentials(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a password login is judged by; never leaves identity."""
 
     user_id: str
@@ -29,7 +29,7 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     is_enabled: bool  # the user and the user's domain
 
 
-class Group(msgspec.Struct, frozen=True, kw_only=True):
+class Group(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     id: str
     name: str
     domain_id: str

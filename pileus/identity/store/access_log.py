@@ -6,7 +6,7 @@ from pileus.foundation.database import Transaction, sql
 from pileus.identity.store.projects import Reads
 
 
-class Issue(msgspec.Struct, frozen=True, kw_only=True):
+class Issue(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One token that was issued; times are UTC microseconds."""
 
     audit_id: str

@@ -85,6 +85,7 @@ _TOKENS = (
         " revoked_at BIGINT NOT NULL, forget_at BIGINT NOT NULL)"
     ),
     "CREATE INDEX identity_revocations_forget ON identity_revocations (forget_at)",
+    "CREATE INDEX identity_revocations_epoch ON identity_revocations (epoch)",
     (
         "CREATE TABLE identity_access_log (audit_id TEXT PRIMARY KEY, request_id TEXT NOT NULL, user_id TEXT NOT NULL,"
         " project_id TEXT NOT NULL, methods TEXT NOT NULL, started_at BIGINT NOT NULL, duration_us BIGINT NOT NULL)"

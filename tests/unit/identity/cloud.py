@@ -16,7 +16,7 @@ from pileus.foundation.runtime import Runtime
 from pileus.identity.api.policy import RULES
 from pileus.identity.api.routes import API
 from pileus.identity.app.bootstrap import CatalogEntry, Plan, bootstrap
-from pileus.identity.app.service import Identity, build, start
+from pileus.identity.app.service import Identity, build, start, stop
 from pileus.identity.app.sessions import LocalAuthenticator
 from pileus.identity.app.settings import Settings
 from pileus.identity.domain.passwords import Cost
@@ -161,13 +161,12 @@ async def open_cloud(path: Path, settings: Settings | None = None, keys: Mapping
 
 
 async def close_cloud(cloud: Cloud) -> None:
+    await stop(cloud.identity)
     await cloud.identity.database.close()
     await cloud.clock.stop()
 
 
-def with_cloud(
-    path: Path, work: Callable[[Cloud], Coroutine[Any, Any, T]], settings: Settings | None = None
-) -> T:
+def with_cloud(path: Path, work: Callable[[Cloud], Coroutine[Any, Any, T]], settings: Settings | None = None) -> T:
     """Run one scenario on a cloud of its own, its administrator logged in."""
 
     async def whole() -> T:
