@@ -80,13 +80,13 @@ def _decode(pointer: str) -> list[str]:
     shown = _shown(pointer)
     if not pointer.startswith("/"):
         raise BadPatch(f'Pointer `{shown}` does not start with "/".')
-    if re.search(r"/\s*/", pointer[1:]):
+    if re.search(r"/\s*/", pointer):
         raise BadPatch(f'Pointer `{shown}` contains adjacent "/".')
     if len(pointer) > 1 and pointer.endswith("/"):
         raise BadPatch(f'Pointer `{shown}` end with "/".')
     if re.search("~(?![01])", pointer):
         raise BadPatch(f'Pointer `{shown}` contains "~" not part of a recognized escape sequence.')
-    parts = [part.replace("~1", "/").replace("~0", "~").strip() for part in pointer.lstrip("/").split("/")]
+    parts = [part.replace("~1", "/").replace("~0", "~").strip() for part in pointer[1:].split("/")]
     if not parts[0]:
         raise BadPatch(f"Pointer `{shown}` does not contains valid token.")
     return parts
