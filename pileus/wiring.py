@@ -40,7 +40,7 @@ from pileus.foundation.database import SqliteDatabase
 from pileus.foundation.drivers import load_driver
 from pileus.foundation.flow import Runner
 from pileus.foundation.flow.journal import SqlJournal
-from pileus.foundation.http.app import Api, App, Authenticator
+from pileus.foundation.http.app import Api, App, Authenticator, Receive, Scope, Send
 from pileus.foundation.http.authentication import ServiceLogin, TokenValidator
 from pileus.foundation.http.client import InProcess, Peer
 from pileus.foundation.http.front import Front
@@ -197,7 +197,11 @@ class Cloud:
 
     def _peer(self, name: str, source: str) -> Peer:
         """The service behind path `name`, as part `source` sees it."""
-        return Peer(_KINDS[name], InProcess(self._apps[name], self.runtime), self.runtime, source=source)
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await self._apps[name](scope, receive, send)
+
+        return Peer(_KINDS[name], InProcess(app, self.runtime), self.runtime, source=source)
 
     def _login(self, account: str) -> ServiceLogin:
         return ServiceLogin(
@@ -354,6 +358,7 @@ class Cloud:
         backend = load_driver("network_backends", _WIRES[self.settings.hypervisor])(
             self.runtime, hostname=name, state_dir=state_dir, options={}
         )
-        host = NetworkHost(name, backend, BusNetworkService(self.bus), MetadataService(self.runtime, documents))
-        await host.start()
+        service = BusNetworkService(self.bus)
+        host = NetworkHost(name, backend, service, MetadataService(self.runtime, documents))
+        await Messages(name, host, service, self.runtime, self.bus).start()
         self._closers.append(host.stop)
