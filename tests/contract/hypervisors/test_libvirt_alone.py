@@ -329,6 +329,25 @@ def test_a_copy_that_was_cut_off_is_made_again(bench: LibvirtBench) -> None:
     bench.run(story)
 
 
+def test_a_copy_that_was_left_behind_is_ended_by_the_next_process(bench: LibvirtBench) -> None:
+    spec = bench.spec()
+    disk, copy = (bench.state_dir / "guests" / spec.server_id / name for name in ("disk.qcow2", "snapshot.qcow2"))
+
+    async def dies(driver: Any) -> None:
+        await driver.ensure_guest(spec)
+        create = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(bench.base), "-F", "raw", str(copy), str(SIZE)]
+        subprocess.run(create, check=True)
+        await driver._call("snapshot", calls.begin_copy, spec.server_id, str(copy))
+
+    async def comes_after(driver: Any) -> None:
+        assert disk.exists() and not copy.exists()
+        await driver.suspend(spec.server_id)  # refused while a mirror is there
+        assert await power(driver, spec.server_id) == PowerState.SUSPENDED
+
+    bench.run(dies)
+    bench.run(comes_after)
+
+
 # -- screens and agents ---------------------------------------------------------------------------------------------
 def test_the_screen_answers_and_listens_nowhere(bench: LibvirtBench) -> None:
     spec = bench.spec()

@@ -42,13 +42,13 @@ from pileus.compute.drivers.libvirt.host import host_inventory, remembered_kvm
 from pileus.compute.drivers.libvirt.stream import DescriptorStream, open_terminal
 from pileus.foundation.runtime import Runtime
 
-START_LIMIT_S = 120.0  # the first start also makes libvirt ask QEMU for its abilities
+START_LIMIT_S = 120.0  # the first definition also makes libvirt ask QEMU for its abilities
 OFF_LIMIT_S = 60.0
 SAVE_LIMIT_S = 600.0
 AGENT_LIMIT_S = 30.0
 PLUG_LIMIT_S = 30.0
 COPY_LIMIT_S = 3600.0
-ASK_AGAIN_S = 10.0
+ASK_AGAIN_S = 5.0  # a guest that is still booting does not hear the power button
 TRIM_EVERY_S = 60.0
 
 
@@ -103,6 +103,7 @@ class LibvirtHypervisor:
             has_graphics=options.graphics,
         )
         await self._line.open()
+        await self._end_copies_of_before()
         self._trimming = self._runtime.spawn(self._keep_logs_short(), f"console logs of {self._hostname}")
 
     async def close(self) -> None:
@@ -111,7 +112,7 @@ class LibvirtHypervisor:
         await self._line.close()
 
     async def inventory(self) -> HostInventory:
-        machine = await self._line.call(calls.machine)
+        machine = await self._line.call(calls.machine, limit_s=START_LIMIT_S)
         cpu = read_cpu(machine.capabilities, sockets=machine.sockets, cores=machine.cores, threads=machine.threads)
         return await self._runtime.in_thread(
             host_inventory, self._hostname, self._state_dir, machine, cpu, self._ways.virt_type, pool="guest files"
@@ -145,7 +146,7 @@ class LibvirtHypervisor:
                 await self._call("delete", calls.remove, server_id, limit_s=OFF_LIMIT_S)
                 if marked != spec.epoch:
                     await self._files.build(spec)
-                await self._call("define", calls.define, server_id, xml)
+                await self._call("define", calls.define, server_id, xml, limit_s=START_LIMIT_S)
             if running:
                 await self.start(server_id)
             return await self.get_guest(server_id)
@@ -257,11 +258,11 @@ class LibvirtHypervisor:
         source, is_on = await self._call("snapshot", calls.root_disk, server_id)
         if not is_on:
             return await self._files.flatten(source, target, format)
-        copy = await self._copy_running(server_id, source)
         try:
+            copy = await self._copy_running(server_id, source)
             return await self._files.flatten(copy, target, format)
         finally:
-            Path(copy).unlink(missing_ok=True)
+            await self._runtime.in_thread(self._files.forget_copy, server_id, pool="guest files")
 
     async def _copy_running(self, server_id: str, source: str) -> str:
         """The changes of a running guest's root disk as they are at one moment, in a file beside it."""
@@ -276,6 +277,12 @@ class LibvirtHypervisor:
         finally:
             await self._call("snapshot", calls.end_copy, server_id)
         return copy
+
+    async def _end_copies_of_before(self) -> None:
+        """A process that died while it copied left a mirror behind that goes on growing."""
+        for server_id in await self._runtime.in_thread(self._files.half_copied, pool="guest files"):
+            await self._call("snapshot", calls.end_copy, server_id)
+            await self._runtime.in_thread(self._files.forget_copy, server_id, pool="guest files")
 
     # -- epochs ---------------------------------------------------------------------------------------------------
     async def _epochs(self, server_id: str) -> tuple[int, int]:

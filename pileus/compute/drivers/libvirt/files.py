@@ -33,6 +33,7 @@ CONSOLE_LIMIT = 1 * MIB  # what is shown of a console at most
 LOG_LIMIT = 4 * MIB  # what a console's log may grow to
 LOG_KEPT = 1 * MIB
 COPY_LIMIT_S = 3600.0
+COPY_NAME = "snapshot.qcow2"
 
 
 class Marker(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,7 +153,7 @@ class GuestStorage:
     # -- copying --------------------------------------------------------------------------------------------------
     async def make_copy_target(self, server_id: str, source: str) -> str:
         """An overlay on the same base image as `source`, into which a running guest's changes can be copied."""
-        target = str(guest_dir(self._state_dir, server_id) / "snapshot.qcow2")
+        target = str(guest_dir(self._state_dir, server_id) / COPY_NAME)
         told = await self._info(source)
         base, written_as = told.get("full-backing-filename"), told.get("backing-filename-format")
         if not isinstance(base, str) or written_as not in FORMATS:
@@ -161,6 +162,17 @@ class GuestStorage:
         create = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", str(written_as), target, size]
         await self._command("snapshot", create)
         return target
+
+    def half_copied(self) -> list[str]:
+        """The servers whose disk is being copied, or was when somebody died."""
+        return [
+            server_id
+            for server_id in self.server_ids()
+            if (self._state_dir / "guests" / server_id / COPY_NAME).exists()
+        ]
+
+    def forget_copy(self, server_id: str) -> None:
+        (guest_dir(self._state_dir, server_id) / COPY_NAME).unlink(missing_ok=True)
 
     async def flatten(self, source: str, target: Path, format: str) -> SnapshotFact:
         """Copy an overlay and its base into one file that depends on nothing; whole or not at all."""
