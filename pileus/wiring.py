@@ -136,6 +136,7 @@ class Cloud:
         self.epoch = Epoch()
         self.broker = broker or Broker()
         self.bus = Bus(self.broker, runtime)
+        self.database = SqliteDatabase(settings.state_dir / "pileus.db", runtime)
         self.agents: list[Agent] = []
         self._apps: dict[str, App] = {}
         self._listeners: list[Listener] = []
@@ -147,7 +148,6 @@ class Cloud:
         settings = self.settings
         socket_ = bind_tcp(settings.address, settings.port) if listening else None
         self.secrets = secrets_file.load(settings.state_dir, self.runtime)
-        self.database = SqliteDatabase(settings.state_dir / "pileus.db", self.runtime)
         await self._identity()
         self._image()
         self._placement()
