@@ -8,7 +8,6 @@ Every method may be repeated: a call that was cut off is simply made again. A ca
 within it or raises `HypervisorUnavailable`.
 """
 
-import enum
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,19 +15,9 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 import msgspec
 
+from pileus.compute.domain.server_states import PowerState as PowerState
 from pileus.foundation.errors import BadRequest, Conflict, Error, NotFound, Unavailable
 from pileus.foundation.runtime import Runtime
-
-
-class PowerState(enum.IntEnum):
-    """What the hypervisor last said of a guest; the numbers are the API's (`OS-EXT-STS:power_state`)."""
-
-    NOSTATE = 0
-    RUNNING = 1
-    PAUSED = 3
-    SHUTDOWN = 4
-    CRASHED = 6
-    SUSPENDED = 7
 
 
 # -- what goes in -------------------------------------------------------------------------------------------------
