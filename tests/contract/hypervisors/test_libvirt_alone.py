@@ -211,7 +211,7 @@ def test_a_launch_that_fails_leaves_nothing_once_it_is_undone(bench: LibvirtBenc
     async def story(driver: Any) -> None:
         with pytest.raises(HypervisorFailed) as failure:
             await driver.ensure_guest(spec)
-        assert str(failure.value) == "The hypervisor failed to power on the instance."
+        assert str(failure.value) == "The hypervisor failed to spawn the instance."
         assert failure.value.log
         await driver.ensure_no_guest(spec.server_id)
         assert bench.left_of(spec.server_id) == []

@@ -148,7 +148,7 @@ class LibvirtHypervisor:
                     await self._files.build(spec)
                 await self._call("define", calls.define, server_id, xml, limit_s=START_LIMIT_S)
             if running:
-                await self.start(server_id)
+                await self._call("spawn", calls.start, server_id, limit_s=START_LIMIT_S)
             return await self.get_guest(server_id)
 
     async def ensure_no_guest(self, server_id: str, *, epoch: int | None = None) -> None:

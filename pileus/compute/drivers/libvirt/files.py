@@ -51,10 +51,11 @@ class GuestStorage:
         self._state_dir = state_dir
 
     def prepare(self) -> None:
-        """Make the directory of guests; QEMU, which is not root, must be able to pass through it."""
+        """Make the directory of guests. QEMU, which is not root, must be able to pass through it, not to look."""
         guests = self._state_dir / "guests"
         guests.mkdir(parents=True, exist_ok=True)
-        guests.chmod(0o711)
+        for directory in (self._state_dir, guests):
+            directory.chmod(directory.stat().st_mode & 0o7777 | 0o011)
 
     def paths(self, spec: GuestSpec) -> GuestFiles:
         directory = guest_dir(self._state_dir, spec.server_id)
@@ -256,11 +257,6 @@ def allows_direct_io(directory: Path) -> bool:
         path.unlink(missing_ok=True)
     os.close(fd)
     return True
-
-
-def blocked_parents(directory: Path) -> list[Path]:
-    """The directories above that a QEMU which is not root cannot pass through; `chmod o+x` mends each."""
-    return [parent for parent in (directory, *directory.parents) if not parent.stat().st_mode & 0o001]
 
 
 def _disk_failure(action: str, said: str) -> HypervisorFailed:
