@@ -54,8 +54,8 @@ class GuestStorage:
         """Make the directory of guests. QEMU, which is not root, must be able to pass through it, not to look."""
         guests = self._state_dir / "guests"
         guests.mkdir(parents=True, exist_ok=True)
-        for directory in (self._state_dir, guests):
-            directory.chmod(directory.stat().st_mode & 0o7777 | 0o011)
+        guests.chmod(0o711)
+        self._state_dir.chmod(self._state_dir.stat().st_mode & 0o7777 | 0o011)
 
     def paths(self, spec: GuestSpec) -> GuestFiles:
         directory = guest_dir(self._state_dir, spec.server_id)
