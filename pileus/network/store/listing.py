@@ -16,11 +16,11 @@ MOST_STATEMENTS = 500
 
 @dataclass(frozen=True)
 class Table:
-    """What can be listed. `mine` is the condition for what the project `:project_id` may see."""
+    """What can be listed. A project `:project_id` may see the rows for which any condition in `mine` holds."""
 
     name: str
     select: str
-    mine: str
+    mine: tuple[str, ...]
     columns: Mapping[str, str]  # attribute -> column, for filters of equal texts
     flags: Mapping[str, str] = field(default_factory=dict)  # attribute -> column of 0 and 1
     statements: dict[tuple[Any, ...], Statement] = field(default_factory=dict, compare=False)
@@ -31,7 +31,7 @@ _STANDARD = {"id": "id", "name": "name", "project_id": "project_id", "tenant_id"
 NETWORKS = Table(
     "network_networks",
     "id, project_id, shared, is_external, document",
-    "project_id = :project_id OR shared = 1 OR is_external = 1",
+    ("project_id = :project_id", "shared = 1", "is_external = 1"),
     {**_STANDARD, "status": "status"},
     {"admin_state_up": "admin_state_up", "shared": "shared", "router:external": "is_external"},
 )
@@ -41,13 +41,13 @@ SUBNETS = Table(
     "id, project_id, network_project_id, document, "
     "(SELECT shared FROM network_networks n WHERE n.id = network_id) AS shared, "
     "(SELECT is_external FROM network_networks n WHERE n.id = network_id) AS is_external",
-    f"project_id = :project_id OR network_id IN ({_VISIBLE_NETWORKS})",
+    ("project_id = :project_id", f"network_id IN ({_VISIBLE_NETWORKS})"),
     {**_STANDARD, "network_id": "network_id"},
 )
 PORTS = Table(
     "network_ports",
     "id, project_id, network_project_id, device_owner, host, document",
-    "project_id = :project_id OR network_project_id = :project_id",
+    ("project_id = :project_id", "network_project_id = :project_id"),
     {
         **_STANDARD,
         "network_id": "network_id",
@@ -57,12 +57,13 @@ PORTS = Table(
         "device_owner": "device_owner",
     },
 )
-ROUTERS = Table("network_routers", "id, project_id, document", "project_id = :project_id", _STANDARD)
+_OWN = ("project_id = :project_id",)
+ROUTERS = Table("network_routers", "id, project_id, document", _OWN, _STANDARD)
 _PORT_OF = "(SELECT p.document FROM network_ports p WHERE p.id = port_id) AS port_document"
 FLOATING_IPS = Table(
     "network_floating_ips",
     f"id, project_id, document, {_PORT_OF}",
-    "project_id = :project_id",
+    _OWN,
     {
         "id": "id",
         "project_id": "project_id",
@@ -73,13 +74,15 @@ FLOATING_IPS = Table(
         "router_id": "router_id",
     },
 )
-SECURITY_GROUPS = Table("network_security_groups", "id, project_id, document", "project_id = :project_id", _STANDARD)
+SECURITY_GROUPS = Table("network_security_groups", "id, project_id, document", _OWN, _STANDARD)
 RULES = Table(
     "network_security_group_rules",
     "id, project_id, document, "
     "(SELECT g.project_id FROM network_security_groups g WHERE g.id = group_id) AS group_project_id",
-    "project_id = :project_id OR group_id IN "
-    "(SELECT id FROM network_security_groups WHERE project_id = :project_id)",
+    (
+        "project_id = :project_id",
+        "group_id IN (SELECT id FROM network_security_groups WHERE project_id = :project_id)",
+    ),
     {
         "id": "id",
         "project_id": "project_id",
@@ -130,7 +133,38 @@ async def rows(db: Database, table: Table, wanted: Wanted) -> list[Any]:
 
 
 def _text(table: Table, wanted: Wanted) -> str:
-    conditions = [] if wanted.project_id is None else [f"({table.mine})"]
+    order = "ORDER BY id DESC" if wanted.backwards else "ORDER BY id"
+    conditions = _conditions(wanted)
+    if wanted.project_id is None:
+        return f"SELECT {table.select} FROM {table.name}{_where(conditions)} {order}{_limit(wanted)}"
+    if wanted.limit and len(table.mine) > 1:
+        return _short_page(table, wanted, conditions, order)
+    conditions.insert(0, f"({' OR '.join(table.mine)})")
+    return f"SELECT {table.select} FROM {table.name}{_where(conditions)} {order}{_limit(wanted)}"
+
+
+def _short_page(table: Table, wanted: Wanted, conditions: list[str], order: str) -> str:
+    """A page that costs what the page costs: each way of seeing rows gives at most one page of ids, by its index."""
+    pages = [
+        f"SELECT id FROM (SELECT id FROM {table.name}{_where([mine, *conditions])} {order} LIMIT :row_limit) AS p{n}"
+        for n, mine in enumerate(table.mine)
+    ]
+    return (
+        f"SELECT {table.select} FROM {table.name} WHERE id IN ({' UNION '.join(pages)}) {order} LIMIT :row_limit"
+    )
+
+
+def _where(conditions: list[str]) -> str:
+    return f" WHERE {' AND '.join(conditions)}" if conditions else ""
+
+
+def _limit(wanted: Wanted) -> str:
+    return " LIMIT :row_limit" if wanted.limit else ""
+
+
+def _conditions(wanted: Wanted) -> list[str]:
+    """What holds for every row, whoever asks."""
+    conditions = []
     for column, values in wanted.equal.items():
         conditions.append(f"{column} = :v_{column}" if len(values) == 1 else f"{column} IN :v_{column}*")
     conditions += [f"{column} = :f_{column}" for column in wanted.flags]
@@ -143,9 +177,7 @@ def _text(table: Table, wanted: Wanted) -> str:
         conditions.append("id IN (SELECT port_id FROM network_port_groups WHERE group_id IN :groups*)")
     if wanted.after:
         conditions.append("id < :after" if wanted.backwards else "id > :after")
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    order = " ORDER BY id DESC" if wanted.backwards else " ORDER BY id"
-    return f"SELECT {table.select} FROM {table.name}{where}{order}{' LIMIT :row_limit' if wanted.limit else ''}"
+    return conditions
 
 
 def _values(wanted: Wanted) -> dict[str, Any]:

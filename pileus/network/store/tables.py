@@ -15,9 +15,9 @@ _NETWORKS = (
         id TEXT PRIMARY KEY, project_id TEXT NOT NULL, name TEXT NOT NULL, status TEXT NOT NULL,
         admin_state_up INTEGER NOT NULL, shared INTEGER NOT NULL, is_external INTEGER NOT NULL, segment TEXT UNIQUE,
         {_ROW})""",
-    "CREATE INDEX network_networks_project ON network_networks (project_id)",
-    "CREATE INDEX network_networks_shared ON network_networks (shared) WHERE shared = 1",
-    "CREATE INDEX network_networks_external ON network_networks (is_external) WHERE is_external = 1",
+    "CREATE INDEX network_networks_project ON network_networks (project_id, id)",
+    "CREATE INDEX network_networks_shared ON network_networks (shared, id) WHERE shared = 1",
+    "CREATE INDEX network_networks_external ON network_networks (is_external, id) WHERE is_external = 1",
 )
 
 _SUBNETS = (
@@ -25,8 +25,8 @@ _SUBNETS = (
         id TEXT PRIMARY KEY, project_id TEXT NOT NULL, network_id TEXT NOT NULL REFERENCES network_networks (id),
         network_project_id TEXT NOT NULL, name TEXT NOT NULL, family INTEGER NOT NULL, next_address BLOB NOT NULL,
         {_ROW})""",
-    "CREATE INDEX network_subnets_project ON network_subnets (project_id)",
-    "CREATE INDEX network_subnets_network ON network_subnets (network_id)",
+    "CREATE INDEX network_subnets_project ON network_subnets (project_id, id)",
+    "CREATE INDEX network_subnets_network ON network_subnets (network_id, id)",
     # What of a subnet's pools is free: as few rows as there are gaps. Keyed by the end, so that the first free
     # address at or after another is the first row found.
     """CREATE TABLE network_free (
@@ -41,9 +41,10 @@ _PORTS = (
         device_id TEXT NOT NULL, device_owner TEXT NOT NULL, host TEXT NOT NULL, fence_device TEXT NOT NULL,
         fence_epoch BIGINT NOT NULL, binding_number BIGINT NOT NULL, router_id TEXT, {_ROW},
         UNIQUE (network_id, mac))""",
-    "CREATE INDEX network_ports_project ON network_ports (project_id)",
-    "CREATE INDEX network_ports_network_project ON network_ports (network_project_id)",
-    "CREATE INDEX network_ports_device ON network_ports (device_id)",
+    "CREATE INDEX network_ports_project ON network_ports (project_id, id)",
+    "CREATE INDEX network_ports_network_project ON network_ports (network_project_id, id)",
+    "CREATE INDEX network_ports_network ON network_ports (network_id, id)",
+    "CREATE INDEX network_ports_device ON network_ports (device_id, id)",
     "CREATE INDEX network_ports_host ON network_ports (host) WHERE host <> ''",
     "CREATE INDEX network_ports_router ON network_ports (router_id) WHERE router_id IS NOT NULL",
     # The invariant of allocation: nobody else has this address in this subnet.
@@ -58,14 +59,14 @@ _PORTS = (
 _SECURITY_GROUPS = (
     f"""CREATE TABLE network_security_groups (
         id TEXT PRIMARY KEY, project_id TEXT NOT NULL, name TEXT NOT NULL, is_default INTEGER NOT NULL, {_ROW})""",
-    "CREATE INDEX network_security_groups_project ON network_security_groups (project_id)",
+    "CREATE INDEX network_security_groups_project ON network_security_groups (project_id, id)",
     "CREATE UNIQUE INDEX network_security_groups_default ON network_security_groups (project_id) WHERE is_default = 1",
     f"""CREATE TABLE network_security_group_rules (
         id TEXT PRIMARY KEY, project_id TEXT NOT NULL,
         group_id TEXT NOT NULL REFERENCES network_security_groups (id),
         remote_group_id TEXT REFERENCES network_security_groups (id), fingerprint TEXT NOT NULL, {_ROW},
         UNIQUE (group_id, fingerprint))""",
-    "CREATE INDEX network_security_group_rules_project ON network_security_group_rules (project_id)",
+    "CREATE INDEX network_security_group_rules_project ON network_security_group_rules (project_id, id)",
     "CREATE INDEX network_security_group_rules_remote ON network_security_group_rules (remote_group_id) "
     "WHERE remote_group_id IS NOT NULL",
     """CREATE TABLE network_port_groups (
@@ -78,13 +79,13 @@ _ROUTERS = (
     f"""CREATE TABLE network_routers (
         id TEXT PRIMARY KEY, project_id TEXT NOT NULL, name TEXT NOT NULL, external_network_id TEXT,
         gateway_port_id TEXT, {_ROW})""",
-    "CREATE INDEX network_routers_project ON network_routers (project_id)",
+    "CREATE INDEX network_routers_project ON network_routers (project_id, id)",
     f"""CREATE TABLE network_floating_ips (
         id TEXT PRIMARY KEY, project_id TEXT NOT NULL,
         floating_network_id TEXT NOT NULL REFERENCES network_networks (id), floating_port_id TEXT NOT NULL,
         port_id TEXT REFERENCES network_ports (id), fixed_address TEXT,
         router_id TEXT REFERENCES network_routers (id), {_ROW})""",
-    "CREATE INDEX network_floating_ips_project ON network_floating_ips (project_id)",
+    "CREATE INDEX network_floating_ips_project ON network_floating_ips (project_id, id)",
     "CREATE INDEX network_floating_ips_network ON network_floating_ips (floating_network_id)",
     "CREATE INDEX network_floating_ips_router ON network_floating_ips (router_id) WHERE router_id IS NOT NULL",
     "CREATE UNIQUE INDEX network_floating_ips_fixed ON network_floating_ips "
