@@ -47,8 +47,7 @@ async def _subject(request: Asked) -> tuple[str, Worth]:
     even_ended = flag(request, "allow_expired") and request.context.is_service
     worth = await sessions.examine(request.service, text, request.context, even_ended=even_ended)
     request.authorize({"target": {"token": {"user_id": worth.token.user_id}}})
-    credential = worth.application_credential
-    if credential is not None and credential.access_rule_ids is not None and not _enforces_access_rules(request):
+    if sessions.is_limited(worth) and not _enforces_access_rules(request):
         raise UnknownToken()
     return text, worth
 

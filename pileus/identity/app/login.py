@@ -78,7 +78,7 @@ async def _appraise(
         scope=kind,
         scope_id=scope_id,
         parent=proven.parent,
-        application_credential_id=proven.credential.id if proven.credential else "",
+        credential=proven.credential,
     )
     try:
         return await identity.tokens.appraise(token)
@@ -204,6 +204,8 @@ async def _prove_secret(identity: Identity, proof: SecretProof) -> _Proven:
     is_right = await identity.passwords.verify(stored, proof.secret)
     if credential is None or not is_right:
         raise _refused("unknown application credential or wrong secret")
+    if credential.expires_at is not None and credential.expires_at <= identity.runtime.now():
+        raise _refused("the application credential has expired", credential.user_id)
     return _Proven(credential.user_id, credential=credential)
 
 

@@ -57,6 +57,11 @@ async def end_everything(identity: Identity) -> None:
     await change(identity, work, leap=RESTORE_LEAP)
 
 
+def is_limited(worth: Worth) -> bool:
+    """Whether the token is good only for requests that its access rules name."""
+    return worth.application_credential is not None and worth.application_credential.access_rule_ids is not None
+
+
 class LocalAuthenticator:
     """Tells identity's own application who calls, without asking itself over HTTP."""
 
@@ -69,7 +74,9 @@ class LocalAuthenticator:
         if not text:
             raise Unauthorized()
         try:
-            _, caller, _ = await self._identity.tokens.look_up(text)
+            worth, caller, _ = await self._identity.tokens.look_up(text)
+            if is_limited(worth):  # access rules are not enforced here, so such a token is good for nothing
+                raise Unauthorized()
             beside = headers.get("x-service-token", "")
             if not beside:
                 return caller

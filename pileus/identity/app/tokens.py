@@ -193,8 +193,6 @@ class Tokens:
         credential = await application_credentials.find(self._database, token.application_credential_id)
         if credential is None or credential.user_id != token.user_id or credential.project_id != token.scope_id:
             raise UnknownToken()
-        if credential.expires_at is not None and credential.expires_at <= self._runtime.now():
-            raise UnknownToken()
         return credential
 
     async def _roles(
@@ -234,10 +232,13 @@ class Tokens:
         scope: str = "",
         scope_id: str = "",
         parent: Token | None = None,
-        application_credential_id: str = "",
+        credential: ApplicationCredential | None = None,
     ) -> Token:
-        """A token with an audit id of its own; made from another one, it ends when that one ends."""
+        """A token with an audit id of its own; it ends no later than the token or credential it was made from."""
         now = self._runtime.now()
+        ends = parent.expires_at if parent else now + self._settings.token_lifetime_s * MICROSECONDS
+        if credential is not None and credential.expires_at is not None:
+            ends = min(ends, credential.expires_at)
         own = audit_id(self._runtime.random_bytes(AUDIT_BYTES))
         return Token(
             user_id=user_id,
@@ -245,10 +246,10 @@ class Tokens:
             scope_id=scope_id,
             methods=methods,
             issued_at=now,
-            expires_at=parent.expires_at if parent else now + self._settings.token_lifetime_s * MICROSECONDS,
+            expires_at=ends,
             epoch=epoch,
             audit_ids=(own, parent.audit_ids[-1]) if parent else (own,),
-            application_credential_id=application_credential_id,
+            application_credential_id=credential.id if credential else "",
             trust_id=parent.trust_id if parent else "",
         )
 

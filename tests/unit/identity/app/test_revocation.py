@@ -105,7 +105,8 @@ async def restore(cloud: Cloud, user: Any, project: Any, token: str) -> None:
 DEEDS: list[Deed] = [
     disable_user, disable_user_and_enable_again, disable_user_by_a_word, delete_user, disable_project,
     disable_project_and_enable_again, delete_project, disable_domain_and_enable_again, delete_domain, set_password,
-    change_own_password, take_the_role, take_one_of_two_roles, take_and_give_the_role, log_out, log_out_oneself, restore,
+    change_own_password, take_the_role, take_one_of_two_roles, take_and_give_the_role, log_out,
+    log_out_oneself, restore,
 ]  # fmt: skip
 
 
@@ -279,8 +280,7 @@ def test_a_token_from_a_history_that_was_taken_back_is_refused(tmp_path: Path) -
 def test_revocations_are_forgotten_once_no_token_can_be_that_old(tmp_path: Path) -> None:
     async def scenario(cloud: Cloud) -> None:
         for _ in range(20):
-            user, project, token = await cloud.member(cloud.clock.hex_id()), {}, ""
-            token = user[2]
+            _, _, token = await cloud.member(cloud.clock.hex_id())
             await _delete(cloud, "/v3/auth/tokens", x_subject_token=token)
         assert await revocations.count(cloud.identity.database) == 20
         settings = cloud.identity.settings
