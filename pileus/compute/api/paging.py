@@ -29,18 +29,15 @@ def marker_of(request: Request[Compute]) -> str | None:
     return asked[-1] if asked else None
 
 
+def project_segment(request: Request[Compute]) -> str:
+    """The project id with a slash before it where the request's path had it, else nothing: links follow the request."""
+    project_id = request.params.get("project_id")
+    return f"/{project_id}" if project_id and request.path.startswith(f"/v2.1/{project_id}/") else ""
+
+
 def base_of(request: Request[Compute]) -> str:
     """The address of the service with its version, and with the project when the request had it."""
-    project_id = request.params.get("project_id")
-    in_path = project_id is not None and request.path.startswith(f"/v2.1/{project_id}/")
-    return request.href(f"/v2.1/{project_id}" if in_path else "/v2.1")
-
-
-def plain_base_of(request: Request[Compute]) -> str:
-    """The same without the version: bookmarks."""
-    project_id = request.params.get("project_id")
-    in_path = project_id is not None and request.path.startswith(f"/v2.1/{project_id}/")
-    return request.href(f"/{project_id}" if in_path else "")
+    return request.href(f"/v2.1{project_segment(request)}")
 
 
 def next_page(request: Request[Compute], path: str, found: list[T], last: str) -> list[dict[str, Any]] | None:

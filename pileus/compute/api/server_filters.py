@@ -70,7 +70,7 @@ class FilterInvalid(BadRequest):
     message = "Invalid input for query parameters {name}. Value: {value}."
 
 
-def read_query(request: Request[Compute], form: Form, action: str) -> ServerQuery:
+def read_query(request: Request[Compute], form: Form, action: str, *, with_admin: bool = False) -> ServerQuery:
     """What the list asks for; `action` is "index" or "detail", by which rules are named.
 
     Raises: BadRequest (400), Forbidden (403) for what only administrators may list.
@@ -81,6 +81,7 @@ def read_query(request: Request[Compute], form: Form, action: str) -> ServerQuer
         raise BadRequest("The value of changes-since must be less than or equal to changes-before.")
     query = ServerQuery(
         form=form,
+        with_admin=with_admin,
         project_id=_project(request, filters, action),
         equal=tuple(_equal(filters)),
         patterns=tuple((name, filters[name]) for name in ("name", "hostname", "ip", "ip6") if filters.get(name)),

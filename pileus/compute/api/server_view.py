@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pileus.compute.api.paging import base_of, plain_base_of
+from pileus.compute.api.paging import project_segment
 from pileus.compute.app import servers, services
 from pileus.compute.domain.server import Server
 from pileus.compute.domain.server_document import (
+    ADDRESS,
     CUT,
     LATEST,
-    UNVERSIONED,
-    VERSIONED,
+    PREFIX,
     addresses,
     admin_fields,
     describe,
@@ -28,7 +28,6 @@ from pileus.compute.service import Compute
 from pileus.foundation.http.request import JSON, Request, Response, encode_json
 from pileus.foundation.http.versions import Version
 
-_CUT = CUT.decode()
 _LAST_OF_FIRST: Version = (2, 2)
 
 _BASIC = frozenset(
@@ -52,6 +51,11 @@ class Sight:
     details: bool  # of faults
     extra_specs: bool
 
+    @property
+    def needs_more(self) -> bool:
+        """Whether the documents alone will not do."""
+        return self.is_admin or self.details or bool(self.host_status)
+
 
 def sight_of(request: Request[Compute]) -> Sight:
     version, context = request.version, request.context
@@ -74,13 +78,13 @@ def sight_of(request: Request[Compute]) -> Sight:
 
 
 # -- one server as text without its last brace ------------------------------------------------------------------------
-def _text(found: Listed, sight: Sight) -> str:
-    if found.document is None or found.admin is None:
+def _text(found: Listed, sight: Sight) -> bytes:
+    if found.document is None:
         return _fresh(found.server(), sight)
     return _joined(found.document, found.admin, sight)
 
 
-def _fresh(server: Server, sight: Sight) -> str:
+def _fresh(server: Server, sight: Sight) -> bytes:
     """Rendered now: the server is in motion, or nobody keeps a document of this microversion."""
     if sight.form != "whole":
         documents = render(server)
@@ -91,20 +95,21 @@ def _fresh(server: Server, sight: Sight) -> str:
         fields["flavor"].pop("extra_specs")
     if sight.is_admin:
         fields.update(admin_fields(server, sight.version))
-    return open_text(fields).replace(_CUT, fault_details(server) if sight.details else "")
+    return open_text(fields).replace(CUT, fault_details(server) if sight.details else b"")
 
 
-def _joined(document: str, admin: str, sight: Sight) -> str:
-    if sight.is_admin or _CUT in document:
-        common, later, details = admin.split(_CUT)
-        document = document.replace(_CUT, details if sight.details else "")
-        if sight.is_admin:
-            return document + common if sight.version < LATEST else document + common + later
-    return document
+def _joined(document: bytes, admin: bytes | None, sight: Sight) -> bytes:
+    common, later, details = admin.split(CUT) if admin is not None else (b"", b"", b"")
+    if CUT in document:
+        document = document.replace(CUT, details if sight.details else b"")
+    if not sight.is_admin:
+        return document
+    return document + common if sight.version < LATEST else document + common + later
 
 
-def _status_text(status: str, sight: Sight) -> str:
-    return f',"host_status":"{status}"' if sight.host_status == "all" or status == "UNKNOWN" else ""
+def _status_text(status: str, sight: Sight) -> bytes:
+    shown = sight.host_status == "all" or status == "UNKNOWN"
+    return f',"host_status":"{status}"'.encode() if shown else b""
 
 
 async def _statuses(request: Request[Compute], sight: Sight, hosts: Iterable[str | None]) -> Mapping[str | None, str]:
@@ -122,7 +127,7 @@ async def show(request: Request[Compute], found: Listed, sight: Sight) -> Respon
     """GET /servers/{id}."""
     text = _text(found, sight)
     more = await _shown_alone(request, sight, found.host, found.server_group_id)
-    return with_addresses(request, f'{{"server":{text}{more}}}}}')
+    return with_addresses(request, b'{"server":' + text + more + b"}}")
 
 
 async def show_changed(
@@ -130,65 +135,74 @@ async def show_changed(
 ) -> Response:
     """The answer to PUT and rebuild: the whole server from 2.75 on, some of it before."""
     sight = sight_of(request)
-    further = "," + open_text(dict(more))[1:] if more else ""
+    further = b"," + open_text(dict(more))[1:] if more else b""
     if sight.version >= (2, 75):
         text = _fresh(server, sight) + await _shown_alone(request, sight, server.host, server.server_group_id)
     else:
         text = await _basic(request, server, sight)
-    return with_addresses(request, f'{{"server":{text}{further}}}}}', status)
+    return with_addresses(request, b'{"server":' + text + further + b"}}", status)
 
 
-async def _shown_alone(request: Request[Compute], sight: Sight, host: str | None, group_id: str | None) -> str:
+async def _shown_alone(request: Request[Compute], sight: Sight, host: str | None, group_id: str | None) -> bytes:
     """What a server shows only by itself, or that changes without it."""
-    text = ""
+    text = b""
     if sight.host_status:
         text = _status_text((await _statuses(request, sight, (host,)))[host], sight)
     if sight.version >= (2, 71):
-        text += f',"server_groups":{encode_json(await servers.groups_of(request.service, group_id)).decode()}'
+        text += b',"server_groups":' + encode_json(await servers.groups_of(request.service, group_id))
     return text
 
 
-async def _basic(request: Request[Compute], server: Server, sight: Sight) -> str:
+async def _basic(request: Request[Compute], server: Server, sight: Sight) -> bytes:
     fields = {name: value for name, value in describe(server, sight.version).items() if name in _BASIC}
     fields["addresses"] = addresses(server, extended=False)
     if not sight.extra_specs:
         fields["flavor"].pop("extra_specs")
     if sight.version >= (2, 71):
         fields["server_groups"] = await servers.groups_of(request.service, server.server_group_id)
-    return open_text(fields).replace(_CUT, fault_details(server) if sight.details else "")
+    return open_text(fields).replace(CUT, fault_details(server) if sight.details else b"")
 
 
 async def list_detailed(
     request: Request[Compute], found: Sequence[Listed], sight: Sight, pages: list[dict[str, Any]] | None
 ) -> Response:
     """GET /servers/detail."""
-    statuses = await _statuses(request, sight, (one.host for one in found))
-    if statuses:
-        texts = [_text(one, sight) + _status_text(statuses[one.host], sight) for one in found]
-    else:
-        texts = [_text(one, sight) for one in found]
-    return _listed(request, "},".join(texts) + "}" if texts else "", pages)
+    if sight.needs_more:
+        statuses = await _statuses(request, sight, (one.host for one in found))
+        texts = [_text(one, sight) + _status_text(statuses.get(one.host, ""), sight) for one in found]
+    else:  # most callers, most servers: the documents as they are
+        texts = [
+            document if (document := one.document) is not None and CUT not in document else _text(one, sight)
+            for one in found
+        ]
+    return _listed(request, texts, pages)
 
 
 def list_briefly(request: Request[Compute], found: Sequence[Listed], pages: list[dict[str, Any]] | None) -> Response:
     """GET /servers."""
-    texts = [open_text({"id": one.id, "name": one.name, "links": links("servers", one.id)}) + "}" for one in found]
-    return _listed(request, ",".join(texts), pages)
+    texts = [open_text({"id": one.id, "name": one.name, "links": links("servers", one.id)}) for one in found]
+    return _listed(request, texts, pages)
 
 
-def _listed(request: Request[Compute], texts: str, pages: list[dict[str, Any]] | None) -> Response:
-    more = f',"servers_links":{encode_json(pages).decode()}' if pages else ""
-    return with_addresses(request, f'{{"servers":[{texts}]{more}}}')
+def _listed(request: Request[Compute], texts: list[bytes], pages: list[dict[str, Any]] | None) -> Response:
+    """The texts lack their last brace. A page is some 150 KB: it is put together once, never piece by piece."""
+    more = b',"servers_links":' + encode_json(pages) + b"}" if pages else b"}"
+    if not texts:
+        return with_addresses(request, b'{"servers":[]' + more)
+    texts[0] = b'{"servers":[' + texts[0]
+    texts[-1] += b"}]" + more
+    return with_addresses(request, b"},".join(texts))
 
 
 def with_addresses(
-    request: Request[Compute], body: str, status: int = 200, headers: list[tuple[str, str]] | None = None
+    request: Request[Compute], body: bytes, status: int = 200, headers: list[tuple[str, str]] | None = None
 ) -> Response:
-    """The answer with the service's addresses put in where the documents have marks for them."""
-    raw = body.encode()
-    raw = raw.replace(VERSIONED, encode_json(base_of(request))[1:-1])
-    raw = raw.replace(UNVERSIONED, encode_json(plain_base_of(request))[1:-1])
-    return Response(status, raw, headers, JSON)
+    """The answer with the service's address put in where the documents have marks for it."""
+    address = encode_json(request.base_url)[1:-1]  # it comes from the request's own headers
+    project = project_segment(request).encode()
+    if project:
+        body = body.replace(ADDRESS + PREFIX + b"/", address + PREFIX + project + b"/")
+    return Response(status, body.replace(ADDRESS, address + project), headers, JSON)
 
 
 def answer_marked(
@@ -198,4 +212,4 @@ def answer_marked(
     headers: list[tuple[str, str]] | None = None,
 ) -> Response:
     """The answer for a document whose links have marks."""
-    return with_addresses(request, encode_json(document).decode(), status, headers)
+    return with_addresses(request, encode_json(document), status, headers)

@@ -36,7 +36,7 @@ async def list_servers(request: Request[Compute]) -> Response:
 
 async def list_servers_detailed(request: Request[Compute]) -> Response:
     sight = server_view.sight_of(request)
-    query = read_query(request, sight.form, "detail")
+    query = read_query(request, sight.form, "detail", with_admin=sight.needs_more)
     found = await server_lists.listed(request.service, query)
     pages = next_page(request, "/servers/detail", found, found[-1].id if found else "")
     return await server_view.list_detailed(request, found, sight, pages)

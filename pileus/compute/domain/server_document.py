@@ -3,10 +3,10 @@
 The text holds nothing that depends on who asks or when: answering is joining bytes. What depends on the caller is kept
 apart or marked by bytes that JSON text never holds, since every encoder escapes control characters:
 
-    0x01  stands for the address of the service with its version, 0x02 for the one without (in links)
-    0x03  stands in a fault where its details go, and divides the parts of `Documents.admin`
+    0x01  stands in links for the address of the service
+    0x02  stands in a fault where its details go, and divides the parts of `Documents.admin`
 
-Documents are JSON objects without the brace at their end, so that more fields may follow.
+Documents are JSON objects in UTF-8 without the brace at their end, so that more fields may follow.
 """
 
 import hashlib
@@ -24,8 +24,10 @@ from pileus.compute.domain.server import Fault, Server
 RENDERER = 1
 """Counted up with every change of what is rendered: documents of another number are rendered anew when read."""
 
-VERSIONED, UNVERSIONED, CUT = b"\x01", b"\x02", b"\x03"
-_CUT = CUT.decode()
+ADDRESS, CUT = b"\x01", b"\x02"
+PREFIX = b"/v2.1"
+"""What follows the address in links that name the version."""
+
 _encode = Encoder().encode
 
 Version = tuple[int, int]
@@ -53,30 +55,30 @@ _HOSTNAME = "OS-EXT-SRV-ATTR:hostname"
 
 
 class Documents(NamedTuple):
-    """A server at rest as text: at the first microversion and at the latest; what only administrators see, of both.
+    """A server at rest: at the first microversion and at the latest; what only administrators see, of both.
 
     `admin` has three parts: what belongs to both documents, what belongs to the latest only, the details of the fault.
     """
 
-    first: str
-    latest: str
-    admin: str
+    first: bytes
+    latest: bytes
+    admin: bytes
 
 
 def render(server: Server) -> Documents:
-    """The texts that the store keeps beside the server's row: a pure function of the server."""
+    """The documents that the store keeps beside the server's row: a pure function of the server."""
     common = open_text(admin_fields(server, FIRST))
     later = {name: value for name, value in admin_fields(server, LATEST).items() if name not in _COMMON_ADMIN}
     return Documents(
         open_text(describe(server, FIRST)),
         open_text(describe(server, LATEST)),
-        _CUT.join(("," + common[1:], "," + open_text(later)[1:], fault_details(server))),
+        CUT.join((b"," + common[1:], b"," + open_text(later)[1:], fault_details(server))),
     )
 
 
-def open_text(fields: dict[str, Any]) -> str:
+def open_text(fields: dict[str, Any]) -> bytes:
     """A JSON object without the brace at its end."""
-    return _encode(fields).decode()[:-1]
+    return _encode(fields)[:-1]
 
 
 def describe(server: Server, version: Version) -> dict[str, Any]:
@@ -159,10 +161,10 @@ def admin_fields(server: Server, version: Version) -> dict[str, Any]:
     }
 
 
-def fault_details(server: Server) -> str:
+def fault_details(server: Server) -> bytes:
     """The text that stands at the cut of a fault for those who may read details; empty when there are none."""
     fault = server.shown_fault
-    return f',"details":{_encode(fault.details).decode()}' if fault is not None and fault.details else ""
+    return b',"details":' + _encode(fault.details) if fault is not None and fault.details else b""
 
 
 def addresses(server: Server, *, extended: bool = True) -> dict[str, list[dict[str, Any]]]:
@@ -186,15 +188,14 @@ def host_id(project_id: str, host: str | None) -> str:
 
 
 def links(collection: str, resource_id: str) -> Raw:
-    """The links of a resource with marks where the service's addresses go."""
+    """The links of a resource with marks where the service's address goes."""
     path = _path(collection, resource_id)
-    return Raw(
-        b'[{"rel":"self","href":"\x01' + path + b'"},{"rel":"bookmark","href":"\x02' + path + b'"}]'
-    )  # fmt: skip
+    own, plain = ADDRESS + PREFIX + path, ADDRESS + path
+    return Raw(b'[{"rel":"self","href":"' + own + b'"},{"rel":"bookmark","href":"' + plain + b'"}]')
 
 
 def bookmark(collection: str, resource_id: str) -> Raw:
-    return Raw(b'[{"rel":"bookmark","href":"\x02' + _path(collection, resource_id) + b'"}]')
+    return Raw(b'[{"rel":"bookmark","href":"' + ADDRESS + _path(collection, resource_id) + b'"}]')
 
 
 def _path(collection: str, resource_id: str) -> bytes:

@@ -4,7 +4,6 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 from msgspec.msgpack import Decoder
-from msgspec.structs import replace
 
 from pileus.compute.domain.server import Server
 from pileus.compute.domain.server_states import VmState
@@ -45,6 +44,7 @@ class ServerQuery(Struct, frozen=True, kw_only=True):
     """
 
     form: Form = "brief"
+    with_admin: bool = False  # with the documents' parts for administrators, and the hosts
     project_id: str | None = None
     equal: tuple[tuple[str, Any], ...] = ()  # names of EQUAL
     statuses: tuple[StatusFilter, ...] | None = None  # any of them
@@ -63,24 +63,26 @@ class ServerQuery(Struct, frozen=True, kw_only=True):
 
 
 class Listed(NamedTuple):
-    """A server as it was found: with the document that was asked for, or packed to render it from."""
+    """A server as it was found: with the document that was asked for, or packed to render it from.
+
+    Lists leave out what they do not need.
+    """
 
     id: str
-    name: str
-    hostname: str
-    addresses: str
-    project_id: str
-    user_id: str
-    host: str | None
-    server_group_id: str | None
-    document: str | None
-    admin: str | None
+    document: bytes | None
     data: bytes | None
-    generation: int
+    admin: bytes | None = None
+    host: str | None = None
+    name: str = ""
+    hostname: str = ""
+    addresses: str = ""  # divided by spaces
+    project_id: str = ""
+    user_id: str = ""
+    server_group_id: str | None = None
 
     def server(self) -> Server:
         assert self.data is not None
-        return replace(_unpack(self.data), generation=self.generation)
+        return _unpack(self.data)
 
 
 def admits(query: ServerQuery, server: Server) -> bool:

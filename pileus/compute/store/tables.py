@@ -12,7 +12,7 @@ _SERVERS = (
         key_name TEXT, server_group_id TEXT, reservation_id TEXT NOT NULL, addresses TEXT NOT NULL,
         vcpus BIGINT NOT NULL, ram_mib BIGINT NOT NULL, is_counted INTEGER NOT NULL,
         created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, launched_at BIGINT,
-        renderer INTEGER NOT NULL, document_first TEXT, document_latest TEXT, document_admin TEXT,
+        renderer INTEGER NOT NULL, document_first BLOB, document_latest BLOB, document_admin BLOB,
         data BLOB NOT NULL)""",
     "CREATE INDEX compute_servers_project ON compute_servers (project_id, created_at, id)",
     "CREATE INDEX compute_servers_created ON compute_servers (created_at, id)",
