@@ -1,0 +1,1 @@
+"""Block storage: volumes, their attachments, types and quotas."""

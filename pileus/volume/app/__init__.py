@@ -1,0 +1,1 @@
+"""Use cases of block storage: one public function, one transaction each."""

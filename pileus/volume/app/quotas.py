@@ -1,0 +1,58 @@
+"""Quotas: reading and changing limits, counting what is used."""
+
+from collections.abc import Mapping
+
+from pileus.foundation.database import Transaction
+from pileus.volume.domain import quota
+from pileus.volume.service import VolumeService
+from pileus.volume.store import quotas, types, volumes
+
+
+async def limits(service: VolumeService, project_id: str) -> dict[str, int]:
+    """Every limit of a project, those of types too; -1 is no limit."""
+    names = await types.names(service.database)
+    return {**quota.type_limits(names.values()), **await quotas.limits(service.database, project_id)}
+
+
+async def defaults(service: VolumeService) -> dict[str, int]:
+    """The limits of projects that have none of their own."""
+    names = await types.names(service.database)
+    return {**quota.type_limits(names.values()), **await quotas.defaults(service.database)}
+
+
+async def used(service: VolumeService, project_id: str) -> dict[str, int]:
+    """What the project uses, in all and by type."""
+    return await volumes.used(service.database, project_id, await types.names(service.database))
+
+
+async def update(
+    service: VolumeService, project_id: str, changes: Mapping[str, int], *, skip_validation: bool
+) -> dict[str, int]:
+    """Set limits of a project. Raises: BadRequest (400)."""
+
+    async def work(tx: Transaction) -> dict[str, int]:
+        names = await types.names(tx)
+        known = {**quota.DEFAULT_LIMITS, **quota.type_limits(names.values())}
+        in_use = await volumes.used(tx, project_id, names)
+        quota.check_new_limits(changes, known, in_use, below=skip_validation)
+        await quotas.put(tx, project_id, changes)
+        return {**quota.type_limits(names.values()), **await quotas.limits(tx, project_id)}
+
+    return await service.database.transact(work)
+
+
+async def update_defaults(service: VolumeService, changes: Mapping[str, int]) -> dict[str, int]:
+    """Set limits for all projects that have none of their own. Raises: BadRequest (400)."""
+
+    async def work(tx: Transaction) -> dict[str, int]:
+        names = await types.names(tx)
+        quota.check_new_limits(changes, {**quota.DEFAULT_LIMITS, **quota.type_limits(names.values())}, {}, below=True)
+        await quotas.put(tx, quotas.DEFAULT_CLASS, changes)
+        return {**quota.type_limits(names.values()), **await quotas.defaults(tx)}
+
+    return await service.database.transact(work)
+
+
+async def reset(service: VolumeService, project_id: str) -> None:
+    """Forget a project's own limits."""
+    await service.database.transact(lambda tx: quotas.drop(tx, project_id))

@@ -1,0 +1,214 @@
+"""Volumes: made, changed, removed. What takes longer goes on as a flow after the answer."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from pileus.foundation.context import Context
+from pileus.foundation.database import Transaction
+from pileus.foundation.flow import FlowRecord
+from pileus.volume.domain import quota
+from pileus.volume.domain.errors import InvalidInput, InvalidVolume, NotSupportedHere, VolumeNotFound
+from pileus.volume.domain.image import check_fits, metadata_of
+from pileus.volume.domain.volume import Volume, VolumeId, changed, is_multiattach_type
+from pileus.volume.domain.volume_query import VolumeQuery
+from pileus.volume.domain.volume_states import Action, VolumeStatus, begin, check, mark, reset
+from pileus.volume.domain.volume_type import VolumeType, choose_backend
+from pileus.volume.flows.create_volume import PURPOSE, new_create
+from pileus.volume.flows.delete_volume import NAME as DELETE
+from pileus.volume.flows.delete_volume import new_delete
+from pileus.volume.flows.extend_volume import new_extend
+from pileus.volume.service import VolumeService
+from pileus.volume.store import listings, quotas, volumes
+
+Change = Callable[[Volume, int], Volume]
+
+
+class NewVolume(msgspec.Struct, frozen=True, kw_only=True):
+    """What a caller asks for. `size_gib` None: as large as the source."""
+
+    size_gib: int | None
+    name: str | None = None
+    description: str | None = None
+    zone: str | None = None
+    metadata: dict[str, str] = {}
+    image_id: str | None = None
+    source_volume_id: str | None = None
+
+
+async def create(service: VolumeService, context: Context, wanted: NewVolume, kind: VolumeType) -> Volume:
+    """Promise the volume, and let it be made.
+
+    Raises: ImageNotFound, VolumeNotFound (404), InvalidInput, InvalidImage (400), OverQuota's kinds (413).
+    Source: Block Storage API reference, "Create a volume".
+    """
+    wanted, source, image_metadata = await _look_up(service, context, wanted)
+    size_gib = wanted.size_gib
+    if size_gib is None:
+        raise InvalidInput(
+            reason="Invalid volume size provided for create request: None (size argument must be an integer (or string "
+            "representation of an integer) and greater than zero)."
+        )
+    if wanted.zone is not None and wanted.zone != service.settings.zone:
+        raise InvalidInput(reason=f"Availability zone '{wanted.zone}' is invalid.")
+    now = service.runtime.now()
+    volume = Volume(
+        id=VolumeId(service.runtime.uuid()), project_id=context.project_id, user_id=context.user_id,
+        size_gib=size_gib, status=VolumeStatus.CREATING, backend=choose_backend(kind.specs, service.settings.backends),
+        type_id=kind.id, type_name=kind.name, zone=service.settings.zone, created_at=now, name=wanted.name,
+        description=wanted.description, metadata=wanted.metadata, image_id=wanted.image_id,
+        image_metadata=image_metadata, source_volume_id=wanted.source_volume_id,
+        is_multiattach=is_multiattach_type(kind.specs), action=Action.CREATE, action_at=now,
+        began_in=VolumeStatus.CREATING,
+    )  # fmt: skip
+    secret = service.sealer.seal(context.token.encode(), PURPOSE) if wanted.image_id else None
+
+    async def work(tx: Transaction) -> FlowRecord:
+        await _within_quota(tx, volume, {"volumes": 1, "gigabytes": size_gib})
+        await volumes.insert(tx, volume)
+        new = new_create(service.runtime, context, volume, source, secret)
+        return await service.journal.insert(tx, new, service.runner.owner)
+
+    service.runner.run(await service.transact(work))
+    return volume
+
+
+async def _look_up(
+    service: VolumeService, context: Context, wanted: NewVolume
+) -> tuple[NewVolume, dict[str, str], dict[str, Any] | None]:
+    """What the volume is filled from, and what it remembers of it."""
+    if wanted.image_id is not None:
+        image = await service.images.get(wanted.image_id, service.users_authority(context.token))
+        if wanted.size_gib is not None:
+            check_fits(image, wanted.size_gib)
+        return wanted, {"image_id": image.id}, metadata_of(image)
+    if wanted.source_volume_id is not None:
+        raise NotSupportedHere(what="Copying a volume")
+    return wanted, {}, None
+
+
+async def _within_quota(tx: Transaction, volume: Volume, asked: Mapping[str, int]) -> None:
+    """Raises: OverQuota's kinds (413), SizeExceedsLimit (400)."""
+    await tx.lock("quota", volume.project_id, "volumes")
+    limits = await quotas.limits(tx, volume.project_id)
+    quota.check_size(limits, volume.grows_to or volume.size_gib)
+    used = await volumes.used(tx, volume.project_id, {volume.type_id: volume.type_name})
+    quota.check(limits, used, asked, volume.type_name)
+
+
+# -- reading ------------------------------------------------------------------------------------------------------
+async def get(service: VolumeService, context: Context, volume_id: str) -> Volume:
+    """A volume that the caller may know of. Raises: VolumeNotFound (404)."""
+    volume = await volumes.get(service.database, volume_id)
+    if volume.project_id != context.project_id and not (context.is_admin or "service" in context.roles):
+        raise VolumeNotFound(volume_id=volume_id)
+    return volume
+
+
+async def page(service: VolumeService, query: VolumeQuery) -> list[Volume]:
+    """Raises: MarkerNotFound (400)."""
+    return await listings.page(service.database, query)
+
+
+async def count(service: VolumeService, query: VolumeQuery) -> tuple[int, int]:
+    """How many volumes fit, and their GiB."""
+    return await listings.count(service.database, query)
+
+
+async def metadata_values(service: VolumeService, query: VolumeQuery) -> dict[str, list[str]]:
+    """Which values each metadata key has among the volumes that fit."""
+    return await listings.metadata_values(service.database, query)
+
+
+# -- changing -----------------------------------------------------------------------------------------------------
+async def change(service: VolumeService, volume: Volume, action: Action, how: Change) -> Volume:
+    """Apply a change that `action` names to the volume as it is now. Raises: WrongStatus (400)."""
+
+    async def work(tx: Transaction) -> Volume:
+        before = await volumes.get(tx, volume.id)
+        check(before, action, more=True)
+        after = how(before, service.runtime.now())
+        return before if after is before else await volumes.save(tx, before, after)
+
+    return await service.transact(work)
+
+
+async def update(service: VolumeService, volume: Volume, facts: Mapping[str, Any]) -> Volume:
+    """Change name, description or metadata."""
+    return await change(service, volume, Action.UPDATE, lambda found, now: changed(found, now, **facts))
+
+
+async def set_bootable(service: VolumeService, volume: Volume, *, is_bootable: bool) -> Volume:
+    return await change(
+        service, volume, Action.SET_BOOTABLE, lambda found, now: changed(found, now, is_bootable=is_bootable)
+    )
+
+
+async def move(service: VolumeService, volume: Volume, action: Action) -> Volume:
+    """One of the old calls that only move the status: reserve, unreserve, begin_detaching, roll_detaching.
+
+    Raises: WrongStatus (400).
+    """
+
+    async def work(tx: Transaction) -> Volume:
+        before = await volumes.get(tx, volume.id)
+        return await volumes.save(tx, before, mark(before, action, service.runtime.now()))
+
+    return await service.transact(work)
+
+
+async def reset_status(service: VolumeService, volume: Volume, status: VolumeStatus) -> None:
+    """Give the volume the status that an administrator names."""
+
+    async def work(tx: Transaction) -> None:
+        before = await volumes.get(tx, volume.id)
+        await volumes.save(tx, before, reset(before, status, service.runtime.now()))
+
+    await service.transact(work)
+
+
+async def extend(service: VolumeService, context: Context, volume: Volume, size_gib: int, *, in_use: bool) -> None:
+    """Let the volume grow; `in_use` admits one that a server has. Raises: WrongStatus, InvalidInput (400), 413."""
+
+    async def work(tx: Transaction) -> FlowRecord:
+        before = await volumes.get(tx, volume.id)
+        after = begin(before, Action.EXTEND, service.runtime.now(), more=in_use)
+        if size_gib <= before.size_gib:
+            raise InvalidInput(
+                reason=f"New size for extend must be greater than current size. (current: {before.size_gib}, "
+                f"extended: {size_gib})."
+            )
+        after = changed(after, service.runtime.now(), grows_to=size_gib)
+        await _within_quota(tx, after, {"gigabytes": size_gib - before.size_gib})
+        saved = await volumes.save(tx, before, after)
+        new = new_extend(service.runtime, context, saved, size_gib)
+        return await service.journal.insert(tx, new, service.runner.owner)
+
+    service.runner.run(await service.transact(work))
+
+
+async def delete(service: VolumeService, context: Context, volume: Volume, *, force: bool = False) -> None:
+    """Begin to delete; by force from any status, stopping what is in flight. Raises: WrongStatus (400)."""
+    action = Action.FORCE_DELETE if force else Action.DELETE
+
+    async def work(tx: Transaction) -> tuple[FlowRecord | None, list[str]]:
+        before = await volumes.get(tx, volume.id)
+        if force and before.attachments:
+            raise InvalidVolume(reason="Volume must be detached before it is deleted by force.")
+        after = begin(before, action, service.runtime.now())
+        open_flows = await service.journal.open_of(tx, volume.id) if force or after is before else []
+        if after is before and any(name == DELETE for _, name in open_flows):
+            return None, []
+        saved = before if after is before else await volumes.save(tx, before, after)
+        others = [flow_id for flow_id, _ in open_flows]
+        for flow_id in others:
+            await service.journal.cancel(tx, flow_id)
+        new = new_delete(service.runtime, context, saved, others)
+        return await service.journal.insert(tx, new, service.runner.owner), others
+
+    record, others = await service.transact(work)
+    for flow_id in others:
+        service.runner.cancel(flow_id)
+    if record is not None:
+        service.runner.run(record)

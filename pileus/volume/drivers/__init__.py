@@ -1,0 +1,1 @@
+"""Where the bytes of volumes are: back ends behind one Protocol."""

@@ -1,0 +1,1 @@
+"""Long work of block storage: its steps run wherever the API runs."""

@@ -1,0 +1,1 @@
+"""The volume-host: one process per back end, without a database."""

@@ -1,0 +1,1 @@
+"""Volumes in the database: SQL text, domain values in and out."""
