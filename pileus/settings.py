@@ -21,3 +21,4 @@ class CloudSettings(msgspec.Struct, frozen=True, kw_only=True):
     lease_s: float = 15.0
     heartbeat_s: float = 10.0
     caching: bool = True  # of token validations
+    password_cost: dict[str, int] = {}  # of argon2id: passes, memory_kib, lanes; what is not named: full strength

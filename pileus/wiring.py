@@ -5,6 +5,7 @@ It builds and hands in; it decides nothing. The order of `start` is the order of
 
 import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ from pileus.identity.app.bootstrap import CatalogEntry, Plan, bootstrap
 from pileus.identity.app.issued import serve_issued
 from pileus.identity.app.sessions import LocalAuthenticator
 from pileus.identity.app.settings import Settings as IdentitySettings
+from pileus.identity.domain.passwords import Cost
 from pileus.identity.domain.token import Keyring
 from pileus.image.api.policy import RULES as IMAGE_POLICIES
 from pileus.image.api.routes import API as IMAGE_API
@@ -226,9 +228,10 @@ class Cloud:
         keys = {int(number): key for number, key in self.secrets.token_keys.items()}
         identity = identity_service.build(
             self.database, self.runtime, Keyring(keys, max(keys)), self.epoch,
-            IdentitySettings(cloud_url=settings.public_url),
+            IdentitySettings(cloud_url=settings.public_url, password_cost=Cost(**settings.password_cost)),
         )  # fmt: skip
         await identity_service.start(identity)
+        self._closers.append(partial(identity_service.stop, identity))
         plan = Plan(
             admin_password=self.secrets.admin_password, region=settings.region, catalog=CATALOG, accounts=ACCOUNTS,
             keys=self.secrets.accounts,
