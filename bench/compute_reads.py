@@ -58,7 +58,8 @@ async def main() -> None:
             await cloud.server(number + 1)
         for name, path, version, token in CASES:
             rounds = options.rounds if "show" in name else max(options.rounds // 10, 10)
-            print(f"{name:28} {await measure(cloud, path, version, token, rounds):8.1f} us")
+            spent = await measure(cloud, path, version, token, rounds)
+            print(f"{name:28} {spent:8.1f} us")  # noqa: T201
         await cloud.compute.database.close()
         await runtime.stop()
 

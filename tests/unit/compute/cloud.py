@@ -1,4 +1,4 @@
-"""Compute's API alone in a process: a real database, flows that are promised and never run, peers that answer by heart."""
+"""Compute's API alone in a process: a real database, flows promised but never run, peers that know by heart."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from pileus.compute.api.policies import POLICIES
 from pileus.compute.api.routes import API
-from pileus.compute.domain.errors import UnknownSecurityGroup, VolumeNotFound
+from pileus.compute.domain.errors import UnknownNetwork, UnknownSecurityGroup, VolumeNotFound
 from pileus.compute.domain.flavor import Flavor
 from pileus.compute.domain.image import Image
 from pileus.compute.domain.liveness import Liveness
@@ -86,12 +86,16 @@ class FakeImages:
 
 @dataclass
 class FakeNetworks:
-    """Takes every network for usable; keeps ports and security groups as the network service shows them."""
+    """Takes every network but those in `missing` for usable; keeps ports and security groups as the network service shows them."""
 
     ports: list[dict[str, Any]] = field(default_factory=list)
     groups: list[dict[str, Any]] = field(default_factory=list)
+    missing: set[str] = field(default_factory=set)
 
     async def resolve(self, request: NetworkRequest, project_id: str, authority: Any, **options: Any) -> NetworkRequest:
+        for nic in request.nics:
+            if nic.network_id in self.missing:
+                raise UnknownNetwork(network_id=nic.network_id)
         return request
 
     async def interfaces(self, server_id: str, authority: Any) -> list[Any]:
@@ -183,7 +187,7 @@ class Cloud:
                 roles=(),
                 inventory=facts | inventory,
                 now=NOW,
-            )  # fmt: skip
+            )
         )
 
     async def server(self, number: int = 1, **facts: Any) -> Server:
@@ -223,7 +227,7 @@ def a_server(number: int = 1, **facts: Any) -> Server:
                 network_name="net1",
                 mac="fa:16:3e:b8:b2:c7",
                 addresses=(Address(f"10.0.0.{number}"), Address(f"fd00::{number}")),
-            ),  # fmt: skip
+            ),
         ),
         security_groups=("default",),
         root_device_name="/dev/vda",
