@@ -7,6 +7,7 @@ from pileus.foundation.flow.journal import SqlJournal
 from pileus.foundation.runtime import Runtime
 from pileus.foundation.sealing import Sealer
 from pileus.volume.app.conductor import Conductor
+from pileus.volume.app.repair import keep_repairing
 from pileus.volume.flows.following import FLOWS, FollowingJournal
 from pileus.volume.peers.authority import TokenSource
 from pileus.volume.peers.host import Hosts
@@ -48,3 +49,4 @@ async def start(service: VolumeService, *, is_alone: bool = True) -> None:
     if is_alone:
         await service.runner.recover()
     service.runtime.spawn(service.runner.keep(), "leases of block storage")
+    service.runtime.spawn(keep_repairing(service), "repair of block storage")

@@ -145,6 +145,20 @@ async def set_bootable(service: VolumeService, volume: Volume, *, is_bootable: b
     )
 
 
+async def set_read_only(service: VolumeService, volume: Volume, *, is_read_only: bool) -> Volume:
+    """Raises: WrongStatus (400) unless the volume is available."""
+
+    def how(found: Volume, now: int) -> Volume:
+        if found.status is not VolumeStatus.AVAILABLE:
+            raise InvalidVolume(
+                reason=f"Volume {found.id} status must be available to update readonly flag, but current status is: "
+                f"{found.status}."
+            )
+        return changed(found, now, is_read_only=is_read_only)
+
+    return await change(service, volume, Action.UPDATE, how)
+
+
 async def move(service: VolumeService, volume: Volume, action: Action) -> Volume:
     """One of the old calls that only move the status: reserve, unreserve, begin_detaching, roll_detaching.
 

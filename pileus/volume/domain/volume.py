@@ -78,15 +78,9 @@ def find_attachment(volume: Volume, attachment_id: str) -> Attachment | None:
 
 def with_attachment(volume: Volume, attachment: Attachment, now: int) -> Volume:
     """The volume with this attachment in place of the one with its id, or added."""
-    others = tuple(held for held in volume.attachments if held.id != attachment.id)
-    known = len(others) < len(volume.attachments)
-    held = tuple(attachment if one.id == attachment.id else one for one in volume.attachments) if known else None
-    return changed(volume, now, attachments=held if held is not None else (*others, attachment))
-
-
-def without_attachment(volume: Volume, attachment_id: str, now: int) -> Volume:
-    held = tuple(one for one in volume.attachments if one.id != attachment_id)
-    return volume if len(held) == len(volume.attachments) else changed(volume, now, attachments=held)
+    held = tuple(attachment if one.id == attachment.id else one for one in volume.attachments)
+    is_known = find_attachment(volume, attachment.id) is not None
+    return changed(volume, now, attachments=held if is_known else (*held, attachment))
 
 
 def is_multiattach_type(specs: Mapping[str, str]) -> bool:

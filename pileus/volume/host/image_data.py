@@ -12,6 +12,8 @@ from pileus.volume.peers.authority import Authority
 from pileus.volume.peers.image import Images
 
 POOL = "volume-files"
+BLOCK = 1 << 16
+_ZEROS = memoryview(bytes(BLOCK))
 
 
 class ImageData:
@@ -33,10 +35,13 @@ class ImageData:
         """
         digest = hashlib.new(self._image.hash_algo or "sha512")
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        size = 0
         try:
             async with self._images.data(self.image_id, self._authority) as chunks:
                 async for chunk in chunks:
-                    await self._runtime.in_thread(_write, descriptor, digest, chunk, pool=POOL)
+                    await self._runtime.in_thread(_write, descriptor, digest, chunk, size, pool=POOL)
+                    size += len(chunk)
+            os.ftruncate(descriptor, size)
         except OSError as failure:
             raise BackendFull(volume_id=target.name, log=str(failure)) from failure
         finally:
@@ -45,8 +50,13 @@ class ImageData:
             raise ImageDamaged(image_id=self.image_id)
 
 
-def _write(descriptor: int, digest: Any, chunk: bytes) -> None:
+def _write(descriptor: int, digest: Any, chunk: bytes, offset: int) -> None:
+    """Write a chunk at its offset, but leave holes where it is zero: they read the same and take no room."""
     view = memoryview(chunk)
-    while view:
-        view = view[os.write(descriptor, view) :]
+    for at in range(0, len(view), BLOCK):
+        block = view[at : at + BLOCK]
+        if block != _ZEROS[: len(block)]:
+            while block:
+                written = os.pwrite(descriptor, block, offset + at)
+                block, at = block[written:], at + written
     digest.update(chunk)
