@@ -140,8 +140,12 @@ class Runtime:
         timeout_s: float = 30.0,
         env: dict[str, str] | None = None,
         preexec: Callable[[], None] | None = None,
+        pool: str = "commands",
     ) -> Completed:
-        """Run a command without a shell and return how it ended; a timeout kills it and raises TimeoutError."""
+        """Run a command without a shell and return how it ended; a timeout kills it and raises TimeoutError.
+
+        Commands that take long have a `pool` of their own, so that the others need not wait.
+        """
 
         def run() -> Completed:
             try:
@@ -158,7 +162,7 @@ class Runtime:
                 raise TimeoutError(f"{argv[0]} took longer than {timeout_s} s") from slow
             return Completed(done.returncode, done.stdout, done.stderr)
 
-        return await self.in_thread(run, pool="commands")
+        return await self.in_thread(run, pool=pool)
 
     async def quiesce(self) -> None:
         """Cancel what was spawned and wait until it has ended; threads still work."""

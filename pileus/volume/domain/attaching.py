@@ -1,4 +1,4 @@
-"""How an attachment lives: reserved, connected, in use, let go. Pure: each function returns the volume as it is then."""
+"""How an attachment lives: reserved, connected, in use, let go. Each function returns the volume as it is then."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,6 +1,7 @@
 """A last look at a qcow2 file before a tool opens it: it must not reach for another file.
 
-The image service has inspected it; this guards the way from there. Source: qcow2 specification, "Header"; OSSA-2024-001.
+The image service has inspected it; this guards the way from there.
+Source: qcow2 specification, "Header"; OSSA-2024-001.
 """
 
 import struct
