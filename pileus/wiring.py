@@ -85,6 +85,15 @@ from pileus.placement.api.routes import API as PLACEMENT_API
 from pileus.placement.service import Placement
 from pileus.placement.store.tables import SCHEMA as PLACEMENT_SCHEMA
 from pileus.settings import CloudSettings
+from pileus.volume.api.policies import POLICIES as VOLUME_POLICIES
+from pileus.volume.api.routes import API as VOLUME_API
+from pileus.volume.app import assembly
+from pileus.volume.host.agent import Agent as VolumeAgent
+from pileus.volume.host.services import HostServices as VolumeHostServices
+from pileus.volume.peers.image import Images as VolumeImages
+from pileus.volume.peers.server import RestServers
+from pileus.volume.service import VolumeSettings
+from pileus.volume.store.tables import SCHEMA as VOLUME_SCHEMA
 
 CATALOG = (
     CatalogEntry(type="identity", name="keystone", url="/identity/v3"),
@@ -123,6 +132,7 @@ _KINDS = {  # a path's first segment -> the part's name
     "volume": "volume",
     "placement": "placement",
 }
+_BACKENDS = {"fake": "fake", "libvirt": "file"}
 _WIRES = {"fake": "fake", "libvirt": "linux"}
 _SOURCES = {"compute": "compute-api"}
 
@@ -258,7 +268,19 @@ class Cloud:
         self._apps["networking"] = self._app(NETWORK_API, self.network, NETWORK_POLICIES, self._validator("network"))
 
     def _volume(self) -> None:
-        """Filled in with the volume wing."""
+        token = self._login("volume")
+        self.volume = assembly.assemble(
+            database=self.database,
+            runtime=self.runtime,
+            bus=self.bus,
+            images=VolumeImages(self._peer("image", "volume")),
+            servers=RestServers(self._peer("compute", "volume")),
+            sealer=Sealer(self.secrets.sealing_key, self.runtime),
+            service_token=token,
+            settings=VolumeSettings(zone=self.settings.zone, backends=(_BACKENDS[self.settings.hypervisor],)),
+            lease_s=self.settings.lease_s,
+        )
+        self._apps["volume"] = self._app(VOLUME_API, self.volume, VOLUME_POLICIES, self._validator("volume"))
 
     def _compute(self) -> None:
         settings = self.settings
@@ -294,7 +316,7 @@ class Cloud:
             runtime=self.runtime,
             version=__version__,
             region=self.settings.region,
-            owners={"compute": "conductor"},
+            owners={"compute": "conductor", "volume": "volume-conductor"},
             started_at=self.runtime.now(),
             describe=self._describe,
         )
@@ -308,17 +330,33 @@ class Cloud:
 
     # -- what begins once all are there -------------------------------------------------------------------
     async def _tables(self) -> None:
-        for schema in (IMAGE_SCHEMA, PLACEMENT_SCHEMA, NETWORK_SCHEMA, COMPUTE_SCHEMA):
+        for schema in (IMAGE_SCHEMA, PLACEMENT_SCHEMA, NETWORK_SCHEMA, VOLUME_SCHEMA, COMPUTE_SCHEMA):
             await self.database.migrate(schema)
 
     async def _begin(self) -> None:
         """Conductor and scheduler first, then the hosts, then what an earlier life left unfinished."""
         Conductor(self.compute).serve()
         Scheduler(self.compute).serve()
+        await self._volume_host()
+        await assembly.start(self.volume)
         for number in range(self.settings.hosts):
             await self._host(self._host_name(number))
         await self.compute.runner.recover()
         self.runtime.spawn(self.compute.runner.keep(), "leases of conductor")
+
+    async def _volume_host(self) -> None:
+        """The volume-host of the one back end that an embedded cloud has."""
+        name = _BACKENDS[self.settings.hypervisor]
+        state_dir = self.settings.state_dir / "volumes"
+        state_dir.mkdir(mode=0o711, exist_ok=True)
+        backend = load_driver("volume_backends", name)(state_dir, self.runtime)
+        services = VolumeHostServices(
+            name=name, host=self._host_name(0), runtime=self.runtime, bus=self.bus, backend=backend,
+            images=VolumeImages(self._peer("image", "volume-host")), service_token=self._login("volume"),
+        )  # fmt: skip
+        agent = VolumeAgent(services, heartbeat_s=self.settings.heartbeat_s)
+        await agent.start()
+        self._closers.append(agent.stop)
 
     def _host_name(self, number: int) -> str:
         base = self.settings.host_name or socket.gethostname()
