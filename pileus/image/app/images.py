@@ -1,6 +1,5 @@
 """Images as rows: create, find, list, change, delete. Bytes come and go in `uploads` and `downloads`."""
 
-import logging
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -10,16 +9,15 @@ import msgspec
 
 from pileus.foundation.context import Context
 from pileus.foundation.database import Duplicate, Transaction
-from pileus.foundation.errors import ConcurrentChange, Error
+from pileus.foundation.errors import ConcurrentChange
 from pileus.image.domain import image as rules
 from pileus.image.domain.errors import BadFilter, ImageExists, ImageNotFound, OverLimit, ProtectedImage
 from pileus.image.domain.image import Image
 from pileus.image.domain.listing import Listing
 from pileus.image.domain.status import Status, move
 from pileus.image.service import ImageService
+from pileus.image.service.receiving import discard
 from pileus.image.store import images, listings, members, uploads
-
-log = logging.getLogger("pileus.image")
 
 T = TypeVar("T")
 
@@ -123,14 +121,6 @@ async def delete(service: ImageService, context: Context, image_id: str, allow: 
         await service.database.durable()  # a row must not come back after its bytes are gone
         for place in places:
             await discard(service, place)
-
-
-async def discard(service: ImageService, location: str) -> None:
-    """Remove bytes that are nobody's any more; what cannot be removed now, `repair` removes later."""
-    try:
-        await service.store.delete(location)
-    except Error as failure:
-        log.warning("bytes at %s stay for now: %s", location, failure.log or failure.text)
 
 
 async def see(db: images.Reads, context: Context, image_id: str) -> Seen:

@@ -11,9 +11,10 @@ from functools import partial
 import msgspec
 
 from pileus.foundation.database import Transaction
-from pileus.image.app.images import discard, retried
+from pileus.image.app.images import retried
 from pileus.image.domain.status import Status, move
 from pileus.image.service import ImageService
+from pileus.image.service.receiving import discard
 from pileus.image.store import images, uploads
 from pileus.image.store.uploads import Upload
 

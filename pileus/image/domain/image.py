@@ -55,6 +55,15 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: int
 
 
+class Received(msgspec.Struct, frozen=True, kw_only=True):
+    """What came in: sizes in bytes, the MD5 checksum, the hash by `HASH_ALGORITHM`."""
+
+    size: int
+    virtual_size: int
+    checksum: str
+    hash_value: str
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How much of everything there may be; the defaults are those of the reference implementation. 0: no limit."""
 

@@ -25,6 +25,7 @@ from pileus.image.drivers.base import ImageStore
 from pileus.image.drivers.file import FileStore
 from pileus.image.drivers.memory import MemoryStore
 from pileus.image.service import ImageService, ImageSettings
+from pileus.image.service.receiving import BATCH
 from pileus.image.store import uploads as upload_rows
 from pileus.image.store.tables import SCHEMA
 from tests.conftest import Run
@@ -301,7 +302,7 @@ def test_an_upload_holds_no_more_than_a_few_batches(run: Run, database: SqliteDa
         service = ImageService(database, store, runtime, ImageSettings())
         await queued(service)
         await uploads.upload(service, ALICE, IMAGE, many(), anybody)
-        assert 0 < store.most <= uploads.BATCH
+        assert 0 < store.most <= BATCH
 
     run(story)
 
