@@ -139,5 +139,4 @@ def claim(consumer: str, body: Mapping[str, Any], version: Version) -> Claim:
         body.get("consumer_type"),
         body.get("consumer_generation"),
         is_guarded=version >= (1, 28),
-        names_owner=version >= (1, 8),
     )

@@ -17,20 +17,19 @@ from pileus.placement.domain.candidates import Candidate, Node
 from pileus.placement.domain.inventory import MAX_INT
 from pileus.placement.service import Placement
 
+_GROUP_KEYS = "resources|required|member_of"
 LIST = Query(
-    Param("resources", text(1), required=True, until="1.24"),
-    Param("required", text(), since="1.17", until="1.24"),
-    Param("member_of", text(), since="1.21", until="1.23"),
-    Param("member_of", text(), since="1.24", until="1.24", repeat=True),
-    Param(f"^(resources|required){NUMBERED}$", text(), since="1.25", until="1.32", pattern=True, repeat=True),
-    Param(f"^member_of{NUMBERED}$", text(), since="1.25", until="1.32", pattern=True, repeat=True),
+    Param("resources", text(1), required=True, until="1.24", repeat=True),
+    Param("required", text(), since="1.17", until="1.24", repeat=True),
+    Param("member_of", text(), since="1.21", until="1.24", repeat=True),
+    Param(f"^({_GROUP_KEYS}){NUMBERED}$", text(), since="1.25", until="1.32", pattern=True, repeat=True),
     Param(f"^in_tree{NUMBERED}$", uuid, since="1.31", until="1.32", pattern=True, repeat=True),
-    Param(f"^(resources|required|member_of){NAMED}$", text(), since="1.33", pattern=True, repeat=True),
+    Param(f"^({_GROUP_KEYS}){NAMED}$", text(), since="1.33", pattern=True, repeat=True),
     Param(f"^in_tree{NAMED}$", uuid, since="1.33", pattern=True, repeat=True),
-    Param("limit", digits(1, MAX_INT), since="1.16"),
-    Param("group_policy", word("none", "isolate"), since="1.25"),
+    Param("limit", digits(1, MAX_INT), since="1.16", repeat=True),
+    Param("group_policy", word("none", "isolate"), since="1.25", repeat=True),
     Param("root_required", text(1), since="1.35", repeat=True),
-    Param("same_subtree", text(1), since="1.36", repeat=True),
+    Param("same_subtree", text(), since="1.36", repeat=True),
     additional=False,
 )
 

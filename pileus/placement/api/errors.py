@@ -37,7 +37,7 @@ def dress(error: errors.Error, request: Request[Any]) -> Response:
         "detail": _detail(error),
         "request_id": request.context.request_id,
     }
-    if request.version >= _CODES_SINCE or isinstance(error, VersionOutOfRange):
+    if request.version >= _CODES_SINCE:
         told["code"] = error.code if error.code.startswith("placement.") else UNDEFINED
     if isinstance(error, VersionOutOfRange):
         told["min_version"], told["max_version"] = error.facts["minimum"], error.facts["maximum"]

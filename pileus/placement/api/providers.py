@@ -7,8 +7,9 @@ from pileus.foundation.http.schema import Body, Field, Param, Query, nullable, t
 from pileus.foundation.http.versions import Version
 from pileus.placement.api.shown import prefix, stamp
 from pileus.placement.app import provider_lists, providers
+from pileus.placement.app.provider_lists import ProviderQuery
 from pileus.placement.domain.errors import ProviderNotFound
-from pileus.placement.domain.filters import NOTHING, is_uuid, parse_member_of, parse_required, parse_resources
+from pileus.placement.domain.filters import is_uuid, parse_member_of, parse_required, parse_resources
 from pileus.placement.domain.provider import Provider
 from pileus.placement.service import Placement
 
@@ -24,16 +25,15 @@ UPDATE = Body(
     Field("parent_provider_uuid", nullable(uuid), since="1.14"),
 )
 LIST = Query(
-    Param("name", text()),
-    Param("uuid", uuid),
-    Param("member_of", text(), since="1.3", until="1.23"),
-    Param("member_of", text(), since="1.24", repeat=True),
-    Param("resources", text(), since="1.4"),
-    Param("in_tree", uuid, since="1.14"),
-    Param("required", text(), since="1.18", until="1.38"),
-    Param("required", text(), since="1.39", repeat=True),
+    Param("name", text(), repeat=True),
+    Param("uuid", uuid, repeat=True),
+    Param("member_of", text(), since="1.3", repeat=True),
+    Param("resources", text(), since="1.4", repeat=True),
+    Param("in_tree", uuid, since="1.14", repeat=True),
+    Param("required", text(), since="1.18", repeat=True),
     additional=False,
 )
+"""Of a parameter that may not come more than once in a version, the last counts."""
 
 _LINKS: tuple[tuple[Version, str], ...] = (
     ((1, 0), "inventories"),
@@ -53,25 +53,27 @@ def provider_id(request: Request[Placement]) -> str:
 
 
 async def list_providers(request: Request[Placement]) -> Response:
-    query, version = request.query, request.version
-    found = await provider_lists.find(
-        request.service,
-        provider_lists.ProviderQuery(
-            uuid=request.first("uuid"),
-            name=request.first("name"),
-            in_tree=request.first("in_tree"),
-            member_of=parse_member_of(query["member_of"], may_forbid=version >= (1, 32))
-            if "member_of" in query
-            else NOTHING,
-            required=parse_required(query["required"], may_forbid=version >= (1, 22), may_choose=version >= (1, 39))
-            if "required" in query
-            else NOTHING,
-            resources=parse_resources(query["resources"][0]) if "resources" in query else {},
-        ),
-    )
+    found = await provider_lists.find(request.service, _query(request))
     at = prefix(request)
-    document = {"resource_providers": [view(provider, version, at) for provider in found]}
+    document = {"resource_providers": [view(provider, request.version, at) for provider in found]}
     return answer(document, headers=stamp(request, max((each.updated_at for each in found), default=0)))
+
+
+def _query(request: Request[Placement]) -> ProviderQuery:
+    """What the query string asks for. Raises: BadQuery (400)."""
+    given, version = request.query, request.version
+    traits = given.get("required", [])[0 if version >= (1, 39) else -1 :]
+    last = {name: values[-1] for name, values in given.items()}
+    return ProviderQuery(
+        uuid=last.get("uuid"),
+        name=last.get("name") or None,
+        in_tree=last.get("in_tree"),
+        member_of=parse_member_of(
+            given.get("member_of", ()), may_forbid=version >= (1, 32), may_repeat=version >= (1, 24)
+        ),
+        required=parse_required(traits, may_forbid=version >= (1, 22), may_choose=version >= (1, 39)),
+        resources=parse_resources(last["resources"]) if "resources" in last else {},
+    )
 
 
 async def create_provider(request: Request[Placement]) -> Response:

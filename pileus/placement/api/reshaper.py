@@ -10,7 +10,7 @@ from pileus.placement.service import Placement
 
 RESHAPE = Body(
     None,
-    Field("inventories", object_(Field(UUID_KEY, object_(*ALL), pattern=True)), required=True),
+    Field("inventories", object_(Field(UUID_KEY, object_(*ALL), pattern=True), at_least=1), required=True),
     Field("allocations", object_(Field(UUID_KEY, OF_CONSUMER, pattern=True)), required=True),
 )
 

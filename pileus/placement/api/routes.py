@@ -21,6 +21,7 @@ from pileus.placement.api import (
     usages,
 )
 from pileus.placement.api.errors import dress
+from pileus.placement.api.shown import stamp
 from pileus.placement.service import Placement
 
 VERSIONS = Microversions("placement", (1, 0), (1, 39))
@@ -50,7 +51,8 @@ async def discover(request: Request[Placement]) -> Response:
                     "links": [{"rel": "self", "href": ""}],
                 }
             ]
-        }
+        },
+        headers=stamp(request),
     )
 
 

@@ -14,7 +14,7 @@ LIST = Query(Param("name", text(1)), Param("associated", text(1)), additional=Fa
 REPLACE = Body(
     None,
     Field("resource_provider_generation", GENERATION, required=True),
-    Field("traits", array(text(1, 255, NAME), unique=True), required=True),
+    Field("traits", array(text(1, 255, NAME)), required=True),
 )
 _BOOLEANS = {"true": True, "false": False}
 
@@ -82,7 +82,7 @@ async def replace_provider_traits(request: Request[Placement]) -> Response:
     generation = await traits.replace_all(
         request.service, provider_id(request), body["resource_provider_generation"], body["traits"]
     )
-    document = {"traits": sorted(body["traits"]), "resource_provider_generation": generation}
+    document = {"traits": sorted(set(body["traits"])), "resource_provider_generation": generation}
     return answer(document, headers=stamp(request))
 
 

@@ -1,12 +1,13 @@
 """Claims: consumers take and give back resources, all of a request or nothing of it.
 
-Rows are touched in one order everywhere: consumers, then providers, then inventories, each sorted. So claims that
-meet wait for each other, but never in a circle.
+Rows are touched in one order everywhere: consumers, then providers, both sorted, and inventories only of providers
+whose row was touched before. So claims that meet wait for each other, but never in a circle.
 """
 
 from collections.abc import Sequence
 
 from pileus.foundation.database import Transaction
+from pileus.foundation.errors import Error
 from pileus.placement.domain.claim import Claim, Consumer, Key, Move, plan_moves
 from pileus.placement.domain.errors import (
     CapacityExceeded,
@@ -30,19 +31,25 @@ async def claim(placement: Placement, claims: Sequence[Claim]) -> None:
     now = placement.runtime.now()
 
     async def work(tx: Transaction) -> None:
-        await settle(tx, claims, now)
+        moves = await begin(tx, claims, now)
+        for provider in providers_of(moves):
+            await touch(tx, provider, moves, now)
+        await carry_out(tx, claims, moves)
 
     await placement.database.transact(work)
 
 
 async def release(placement: Placement, consumer: str) -> None:
     """Give back all that a consumer holds. Raises: NoAllocations (404)."""
+    now = placement.runtime.now()
 
     async def work(tx: Transaction) -> None:
         if not await allocations.drop_consumer(tx, consumer):
             raise NoAllocations(uuid=consumer)
-        for move in plan_moves([(await allocations.drop_held(tx, consumer), {})]):
-            await allocations.move(tx, move)
+        moves = plan_moves([(await allocations.drop_held(tx, consumer), {})])
+        for provider in providers_of(moves):
+            await touch(tx, provider, moves, now)
+        await carry_out(tx, (), moves)
 
     await placement.database.transact(work)
 
@@ -60,18 +67,42 @@ async def of_provider(placement: Placement, uuid: str) -> tuple[int, Sequence[tu
     return provider.generation, await allocations.of_provider(placement.database, uuid)
 
 
-async def settle(tx: Transaction, claims: Sequence[Claim], now: int) -> None:
-    """Carry out claims within a transaction; raises as `claim` does."""
+async def begin(tx: Transaction, claims: Sequence[Claim], now: int) -> list[Move]:
+    """Bring consumers to their next generation, forget what they held, and return what that means for inventories.
+
+    The caller then touches every provider that is named, in order, and calls `carry_out`.
+    Raises: ConsumerGenerationConflict (409).
+    """
     changes = []
     for each in sorted(claims, key=lambda each: each.consumer):
         changes.append((await _begin(tx, each, now), each.amounts))
-    moves = plan_moves(changes)
-    for provider in sorted({provider for each in claims for provider, _ in each.amounts}):
-        if not await allocations.bump_provider(tx, provider, now):
-            raise NoSuchProvider(uuid=provider)
+    return plan_moves(changes)
+
+
+def providers_of(moves: Sequence[Move]) -> list[str]:
+    """The providers that moves concern, in the order in which they are touched."""
+    return sorted({move.provider for move in moves})
+
+
+async def touch(tx: Transaction, provider: str, moves: Sequence[Move], now: int) -> None:
+    """Hold a provider's row; its generation advances where something is asked of it.
+
+    Raises: NoSuchProvider (400).
+    """
+    if not any(move.most for move in moves if move.provider == provider):
+        await allocations.touch_provider(tx, provider, now)
+    elif not await allocations.bump_provider(tx, provider, now):
+        raise NoSuchProvider(uuid=provider)
+
+
+async def carry_out(tx: Transaction, claims: Sequence[Claim], moves: Sequence[Move]) -> None:
+    """Take and give back, and write what the consumers hold from now on.
+
+    Raises: CapacityExceeded, UnitsViolated, InventoryMissing (409), NoSuchResourceClass (400).
+    """
     for move in moves:
         if not await allocations.move(tx, move):
-            await _explain(tx, move)
+            raise await _refusal(tx, move)
     for each in claims:
         if each.amounts:
             await allocations.write_held(tx, each)
@@ -118,14 +149,14 @@ async def _conflict(tx: Transaction, claim: Claim) -> ConsumerGenerationConflict
     )
 
 
-async def _explain(tx: Transaction, move: Move) -> None:
-    """Raise what hindered a move that the database refused."""
+async def _refusal(tx: Transaction, move: Move) -> Error:
+    """Why the database refused a move. Raises: NoSuchResourceClass (400)."""
     inventory = await inventories.find(tx, move.provider, move.resource_class)
     facts = {"name": move.resource_class, "uuid": move.provider}
     if inventory is None:
         await resource_classes.check(tx, [move.resource_class])
-        raise InventoryMissing(**facts)
+        return InventoryMissing(**facts)
     fits = inventory.min_unit <= move.least and move.most <= inventory.max_unit
     if move.most and not (fits and move.divisor % inventory.step_size == 0):
-        raise UnitsViolated(**facts)
-    raise CapacityExceeded(**facts)
+        return UnitsViolated(**facts)
+    return CapacityExceeded(**facts)

@@ -40,12 +40,11 @@ async def replace_all(
     Raises: ProviderNotFound (404), ProviderGenerationConflict, InventoryInUse (409), BadInventory,
     NoSuchResourceClass (400).
     """
-    check(uuid, wanted, may_reserve_all=may_reserve_all)
     now = placement.runtime.now()
 
     async def work(tx: Transaction) -> None:
-        await resource_classes.rely_on(tx, [each.resource_class for each in wanted])
         await advance(tx, uuid, generation, now)
+        await check(tx, uuid, wanted, may_reserve_all=may_reserve_all)
         await put_all(tx, uuid, wanted, now)
 
     await placement.database.transact(work)
@@ -59,13 +58,12 @@ async def add(
 
     Raises: as `replace_all`, and InventoryExists (409).
     """
-    check(uuid, [wanted], may_reserve_all=may_reserve_all)
     now = placement.runtime.now()
 
     async def work(tx: Transaction) -> int:
-        await resource_classes.rely_on(tx, [wanted.resource_class])
         at = generation if generation is not None else await _generation(tx, uuid)
         await advance(tx, uuid, at, now)
+        await check(tx, uuid, [wanted], may_reserve_all=may_reserve_all)
         if await inventories.find(tx, uuid, wanted.resource_class) is not None:
             raise InventoryExists(uuid=uuid, name=wanted.resource_class)
         await inventories.write(tx, uuid, wanted, now)
@@ -76,12 +74,11 @@ async def add(
 
 async def change(placement: Placement, uuid: str, generation: int, wanted: Inventory, *, may_reserve_all: bool) -> int:
     """Change the inventory that a provider has of one class; raises as `replace_all`, and BadInventory without one."""
-    check(uuid, [wanted], may_reserve_all=may_reserve_all)
     now = placement.runtime.now()
 
     async def work(tx: Transaction) -> None:
-        await resource_classes.rely_on(tx, [wanted.resource_class])
         await advance(tx, uuid, generation, now)
+        await check(tx, uuid, [wanted], may_reserve_all=may_reserve_all)
         if await inventories.find(tx, uuid, wanted.resource_class) is None:
             raise BadInventory(uuid=uuid, name=wanted.resource_class, complaint="no inventory record of it to update.")
         await inventories.write(tx, uuid, wanted, now)
@@ -114,8 +111,12 @@ async def delete_all(placement: Placement, uuid: str) -> None:
     await placement.database.transact(work)
 
 
-def check(uuid: str, wanted: Sequence[Inventory], *, may_reserve_all: bool) -> None:
-    """Refuse inventories that say nothing sensible. Raises: BadInventory (400)."""
+async def check(tx: Transaction, uuid: str, wanted: Sequence[Inventory], *, may_reserve_all: bool) -> None:
+    """Refuse inventories of unknown classes, and those that say nothing sensible.
+
+    Raises: NoSuchResourceClass, BadInventory (400).
+    """
+    await resource_classes.rely_on(tx, [each.resource_class for each in wanted])
     for each in wanted:
         wrong = complaint(each, may_reserve_all=may_reserve_all)
         if wrong:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pileus.foundation.database import Transaction
-from pileus.placement.app.allocations import settle
+from pileus.placement.app.allocations import begin, carry_out, providers_of, touch
 from pileus.placement.app.inventories import advance, check, put_all
 from pileus.placement.domain.claim import Claim
-from pileus.placement.domain.errors import BadReshape, ProviderNotFound
+from pileus.placement.domain.errors import NoSuchReshapedProvider, ProviderNotFound
 from pileus.placement.domain.inventory import Inventory
 from pileus.placement.service import Placement
-from pileus.placement.store import inventories, resource_classes
+from pileus.placement.store import inventories
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,29 +29,33 @@ async def reshape(placement: Placement, shapes: Sequence[Shape], claims: Sequenc
     """Let providers have these inventories and consumers hold these allocations.
 
     First every inventory that is wanted is there beside the old ones, then consumers move, then the old ones go.
-    Raises: BadReshape, BadInventory, NoSuchResourceClass (400), ProviderGenerationConflict, InventoryInUse (409), and
-    what a claim raises.
+    Raises: NoSuchReshapedProvider, BadInventory, NoSuchResourceClass (400), ProviderGenerationConflict,
+    InventoryInUse (409), and what a claim raises.
     """
     now = placement.runtime.now()
-    for shape in shapes:
-        check(shape.provider, shape.inventories, may_reserve_all=True)
-    ordered = sorted(shapes, key=lambda shape: shape.provider)
+    wanted = {shape.provider: shape for shape in shapes}
 
     async def work(tx: Transaction) -> None:
-        for shape in ordered:
-            await resource_classes.rely_on(tx, [each.resource_class for each in shape.inventories])
-            await _advance(tx, shape, now)
-            for each in shape.inventories:
-                await inventories.write(tx, shape.provider, each, now)
-        await settle(tx, claims, now)
-        for shape in ordered:
+        moves = await begin(tx, claims, now)
+        for provider in sorted(wanted.keys() | set(providers_of(moves))):
+            if provider in wanted:
+                await _shape(tx, wanted[provider], now)
+            else:
+                await touch(tx, provider, moves, now)
+        await carry_out(tx, claims, moves)
+        for shape in wanted.values():
             await put_all(tx, shape.provider, shape.inventories, now)
 
     await placement.database.transact(work)
 
 
-async def _advance(tx: Transaction, shape: Shape, now: int) -> None:
+async def _shape(tx: Transaction, shape: Shape, now: int) -> None:
+    """Advance a provider, and let it have what it shall have beside what it has."""
+    uuid = shape.provider
     try:
-        await advance(tx, shape.provider, shape.generation, now)
+        await advance(tx, uuid, shape.generation, now)
     except ProviderNotFound as missing:
-        raise BadReshape(complaint=f"Resource provider {shape.provider} in inventories does not exist.") from missing
+        raise NoSuchReshapedProvider(uuid=uuid) from missing
+    await check(tx, uuid, shape.inventories, may_reserve_all=True)
+    for each in shape.inventories:
+        await inventories.write(tx, uuid, each, now)

@@ -7,11 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pileus.placement.domain.errors import BadQuery, DuplicateKey, MissingValue
+from pileus.placement.domain.errors import BadQuery, BadQueryValue, DuplicateKey, MissingValue
 from pileus.placement.domain.filters import (
     NOTHING,
     Filter,
-    is_uuid,
     parse_member_of,
     parse_required,
     parse_resources,
@@ -26,8 +25,6 @@ _KEYS = {
     number: re.compile(rf"(resources|required|member_of|in_tree){suffix}")
     for number, suffix in ((0, "()"), (25, NUMBERED), (33, NAMED))
 }
-_SUBTREE = re.compile(r"_?[a-zA-Z0-9_-]{1,64}")
-_GROUP_KEYS = ("resources", "required", "member_of", "in_tree")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +64,18 @@ class CandidateQuery:
 
 
 def parse(query: Mapping[str, Sequence[str]], version: Version) -> CandidateQuery:
-    """Read a query string whose names are known in `version`.
+    """Read a query string whose names are known in `version`; of what may not be repeated, the last counts.
 
-    Raises: BadQuery, MissingValue, DuplicateKey (400).
+    Raises: BadQuery, BadQueryValue, MissingValue, DuplicateKey (400).
     """
     groups = _groups(query, version)
     subtrees = tuple(_subtree(text) for text in query.get("same_subtree", ()))
-    _check_groups(groups, subtrees)
+    _check_groups(groups, subtrees, version)
     return CandidateQuery(
         tuple(groups[suffix] for suffix in sorted(groups)),
         _is_isolated(query, groups),
-        int(query["limit"][0]) if "limit" in query else None,
-        _root_required(query, version),
+        int(query["limit"][-1]) if "limit" in query else None,
+        _root_required(query),
         subtrees,
     )
 
@@ -88,67 +85,78 @@ def _groups(query: Mapping[str, Sequence[str]], version: Version) -> dict[str, G
     parts: dict[str, dict[str, Sequence[str]]] = {}
     for key, values in query.items():
         match = pattern.fullmatch(key)
-        if match is None or (match[1] == "in_tree" and version < (1, 31)):
-            continue
-        may_repeat = (match[1] == "member_of" and version >= (1, 24)) or (match[1] == "required" and version >= (1, 39))
-        if len(values) > 1 and not may_repeat:
-            raise DuplicateKey(name=key)
-        parts.setdefault(match[2] or "", {})[match[1]] = values
+        if match is not None:
+            parts.setdefault(match[2] or "", {})[match[1]] = values
     return {suffix: _group(suffix, each, version) for suffix, each in parts.items()}
 
 
 def _group(suffix: str, parts: Mapping[str, Sequence[str]], version: Version) -> Group:
-    in_tree = parts["in_tree"][0] if "in_tree" in parts else None
-    if in_tree is not None and not is_uuid(in_tree):
-        raise BadQuery(complaint=f"Expected 'in_tree' parameter to be a format of uuid. Got: {in_tree}")
+    traits = parts.get("required", ())
+    required = parse_required(
+        traits if version >= (1, 39) else traits[-1:], may_forbid=version >= (1, 22), may_choose=version >= (1, 39)
+    )
+    both = required.contradiction
+    if both:
+        raise BadQuery(
+            complaint="Conflicting required and forbidden traits found in the following traits keys: "
+            f"required{suffix}: ({', '.join(both)})"
+        )
     return Group(
         suffix,
-        parse_resources(parts["resources"][0]) if "resources" in parts else {},
-        parse_required(parts["required"], may_forbid=version >= (1, 22), may_choose=version >= (1, 39))
-        if "required" in parts
-        else NOTHING,
-        parse_member_of(parts["member_of"], may_forbid=version >= (1, 32)) if "member_of" in parts else NOTHING,
-        in_tree,
+        parse_resources(parts["resources"][-1]) if "resources" in parts else {},
+        required,
+        parse_member_of(parts.get("member_of", ()), may_forbid=version >= (1, 32), may_repeat=version >= (1, 24)),
+        parts["in_tree"][-1] if "in_tree" in parts else None,
     )
 
 
-def _check_groups(groups: Mapping[str, Group], subtrees: Sequence[frozenset[str]]) -> None:
+def _check_groups(groups: Mapping[str, Group], subtrees: Sequence[frozenset[str]], version: Version) -> None:
     """Refuse groups that ask for nothing, unless a subtree names them, and subtrees of groups that are not there."""
-    together = frozenset().union(*subtrees)
-    unknown = sorted(together - groups.keys())
-    if unknown:
-        raise BadQuery(complaint=f"Real suffixes should be specified in same_subtree: {unknown} not found.")
+    if not groups and version < (1, 36):
+        raise BadQuery(complaint="At least one request group (`resources` or `resources{$S}`) is required.")
+    together = frozenset[str]().union(*subtrees)
+    idle = sorted(suffix for suffix, group in groups.items() if not group.resources and suffix not in together)
     if not any(group.resources for group in groups.values()):
         raise MissingValue(complaint="There must be at least one resources or resources[$S] parameter.")
-    for suffix, group in sorted(groups.items()):
-        if group.resources or suffix in together:
-            continue
-        for name, value in (("required", group.required), ("member_of", group.member_of), ("in_tree", group.in_tree)):
-            if value:
-                raise MissingValue(
-                    complaint="All traits, aggregates and trees must be associated with resources. Found the "
-                    f"following orphaned {name} keys: {name}{suffix}"
-                )
+    if idle and version >= (1, 36) and "" not in idle:
+        raise BadQueryValue(
+            complaint="Resourceless suffixed group request should be specified in `same_subtree` query param: "
+            f"bad group(s) - {idle}."
+        )
+    if idle:
+        raise BadQuery(
+            complaint="All traits, member_of and in_tree parameters must be associated with resources. "
+            f"Found groups without resources: {idle}"
+        )
+    unknown = sorted(together - groups.keys())
+    if unknown:
+        raise BadQueryValue(complaint=f"Real suffixes should be specified in `same_subtree`: {unknown} not found.")
 
 
 def _is_isolated(query: Mapping[str, Sequence[str]], groups: Mapping[str, Group]) -> bool:
     policy = query["group_policy"][0] if "group_policy" in query else None
-    if policy is None and sum(1 for suffix, group in groups.items() if suffix and group.resources) > 1:
-        raise MissingValue(
+    if policy is None and len(groups.keys() - {""}) > 1:
+        raise BadQuery(
             complaint='The "group_policy" parameter is required when specifying more than one "resources{N}" parameter.'
         )
     return policy == "isolate"
 
 
-def _root_required(query: Mapping[str, Sequence[str]], version: Version) -> Filter:
+def _root_required(query: Mapping[str, Sequence[str]]) -> Filter:
     values = query.get("root_required", ())
     if len(values) > 1:
         raise DuplicateKey(name="root_required")
-    return parse_required(values, may_forbid=True, may_choose=False) if values else NOTHING
+    found = parse_required(values, may_forbid=True, may_choose=False)
+    if found.contradiction:
+        raise BadQueryValue(
+            complaint="Conflicting required and forbidden traits found in root_required: "
+            + ", ".join(found.contradiction)
+        )
+    return found
 
 
 def _subtree(text: str) -> frozenset[str]:
     suffixes = text.split(",")
-    if not all(_SUBTREE.fullmatch(suffix) for suffix in suffixes):
-        raise BadQuery(complaint=f"Empty string (unsuffixed group) can not be specified in 'same_subtree'. Got: {text}")
+    if "" in suffixes:
+        raise BadQueryValue(complaint="Empty string (unsuffixed group) can not be specified in `same_subtree`")
     return frozenset(suffixes)

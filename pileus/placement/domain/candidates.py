@@ -16,14 +16,8 @@ MOST_IN_A_TREE = 10_000
 """Combinations that are tried within one tree: a request of many groups could ask for more than anyone can count."""
 
 
-class Stock(NamedTuple):
-    """What a provider has of one class."""
-
-    capacity: int
-    used: int
-    min_unit: int
-    max_unit: int
-    step_size: int
+Stock = tuple[int, int, int, int, int]
+"""What a provider has of one class: capacity, used, min_unit, max_unit, step_size."""
 
 
 class Node:
@@ -53,6 +47,10 @@ class Candidate(NamedTuple):
 
     amounts: Mapping[tuple[str, str], int]  # (provider, class)
     groups: Mapping[str, Sequence[str]]  # suffix to providers
+
+    def key(self) -> object:
+        """What two candidates have in common when they say the same."""
+        return frozenset(self.amounts.items()), tuple((suffix, tuple(each)) for suffix, each in self.groups.items())
 
 
 class Part(NamedTuple):
@@ -92,17 +90,41 @@ class Forest:
 def find_candidates(forest: Forest, query: CandidateQuery) -> Iterator[Candidate]:
     """Every way to serve the request, tree by tree, each once."""
     seen: set[object] = set()
+    is_plain = len(query.groups) == 1 and not query.groups[0].suffix and not query.same_subtrees
     for root, tree in forest.trees.items():
-        top = forest.nodes.get(root)
-        if query.root_required and (top is None or not query.root_required.allows(top.traits)):
-            continue
-        for candidate in _in_tree(forest, tree, query):
-            if forest.sharing:
-                key = (frozenset(candidate.amounts.items()), tuple((k, tuple(v)) for k, v in candidate.groups.items()))
-                if key in seen:
-                    continue
-                seen.add(key)
-            yield candidate
+        if query.root_required:
+            top = forest.nodes.get(root)
+            if top is None or not query.root_required.allows(top.traits):
+                continue
+        if forest.sharing:
+            for candidate in _in_tree(forest, tree, query):
+                key = candidate.key()
+                if key not in seen:
+                    seen.add(key)
+                    yield candidate
+        elif is_plain and len(tree) == 1:
+            if _serves(forest, tree[0], query.groups[0]):
+                yield _alone(tree[0], query.groups[0])
+        else:
+            yield from _in_tree(forest, tree, query)
+
+
+def _serves(forest: Forest, node: Node, group: Group) -> bool:
+    """Whether a provider can serve a group by itself."""
+    for name, amount in group.resources.items():
+        if not node.has_room(name, amount):
+            return False
+    if group.required and not group.required.allows(node.traits):
+        return False
+    if group.member_of and not group.member_of.allows(node.aggregates):
+        return False
+    return group.in_tree is None or _is_in(forest, node, group.in_tree)
+
+
+def _alone(node: Node, group: Group) -> Candidate:
+    """The only candidate in a tree of one provider, for a request of one group: by far the most frequent."""
+    uuid = node.uuid
+    return Candidate({(uuid, name): amount for name, amount in group.resources.items()}, {group.suffix: (uuid,)})
 
 
 def _in_tree(forest: Forest, tree: Sequence[Node], query: CandidateQuery) -> Iterator[Candidate]:
@@ -113,10 +135,6 @@ def _in_tree(forest: Forest, tree: Sequence[Node], query: CandidateQuery) -> Ite
         if not found:
             return
         choices.append(found)
-    if len(choices) == 1 and not query.same_subtrees:
-        for part in choices[0]:
-            yield _candidate((part,))
-        return
     for parts in islice(product(*choices), MOST_IN_A_TREE):
         if _fit_together(forest, parts, query):
             yield _candidate(parts)
@@ -124,23 +142,15 @@ def _in_tree(forest: Forest, tree: Sequence[Node], query: CandidateQuery) -> Ite
 
 def _whole(forest: Forest, tree: Sequence[Node], guests: Sequence[Node], group: Group) -> list[Part]:
     """The providers that can serve a suffixed group alone."""
-    found = []
-    for node in (*tree, *guests):
-        if (
-            all(node.has_room(name, amount) for name, amount in group.resources.items())
-            and group.required.allows(node.traits)
-            and group.member_of.allows(node.aggregates)
-            and _is_in(forest, node, group.in_tree)
-        ):
-            amounts = tuple((node, name, amount) for name, amount in group.resources.items())
-            found.append(Part(group.suffix, (node,), amounts))
-    return found
+    return [
+        Part(group.suffix, (node,), tuple((node, name, amount) for name, amount in group.resources.items()))
+        for node in (*tree, *guests)
+        if _serves(forest, node, group)
+    ]
 
 
 def _spread(forest: Forest, tree: Sequence[Node], guests: Sequence[Node], group: Group) -> list[Part]:
     """The ways to serve the group without a suffix: each class from any provider, all traits from all together."""
-    if len(tree) == 1 and not guests:
-        return _alone(forest, tree[0], group)
     nodes = [
         node
         for node in (*tree, *guests)
@@ -158,20 +168,6 @@ def _spread(forest: Forest, tree: Sequence[Node], guests: Sequence[Node], group:
         if group.required.allows(frozenset[str]().union(*(node.traits for node in givers))):
             found.append(Part(group.suffix, givers, amounts))
     return found
-
-
-def _alone(forest: Forest, node: Node, group: Group) -> list[Part]:
-    """As `_spread`, for a tree of one provider: by far the most frequent."""
-    for name, amount in group.resources.items():
-        if not node.has_room(name, amount):
-            return []
-    if not (
-        group.required.allows(node.traits)
-        and group.member_of.allows(node.aggregates)
-        and _is_in(forest, node, group.in_tree)
-    ):
-        return []
-    return [Part(group.suffix, (node,), tuple((node, name, n) for name, n in group.resources.items()))]
 
 
 def _is_in(forest: Forest, node: Node, in_tree: str | None) -> bool:
@@ -205,8 +201,8 @@ def _fit_together(forest: Forest, parts: Sequence[Part], query: CandidateQuery) 
         for node, name, amount in part.amounts:
             key = (node.uuid, name)
             total[key] = total.get(key, 0) + amount
-            stock = node.stock[name]
-            if total[key] > stock.max_unit or stock.used + total[key] > stock.capacity:
+            capacity, used, _, max_unit, _ = node.stock[name]
+            if total[key] > max_unit or used + total[key] > capacity:
                 return False
     return True
 

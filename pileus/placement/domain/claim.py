@@ -41,7 +41,6 @@ class Claim:
     type: str | None = None
     generation: int | None = None
     is_guarded: bool = False
-    names_owner: bool = True  # False: a request up to 1.7, which keeps the owner that there is
 
 
 class Move(NamedTuple):

@@ -11,7 +11,7 @@ BAD_VALUE = "placement.query.bad_value"
 
 
 class ProviderNotFound(NotFound):
-    code, message = "placement.resource_provider.not_found", "No resource provider with uuid {uuid} found."
+    message = "No resource provider with uuid {uuid} found."
 
 
 class ProviderExists(Conflict):
@@ -149,7 +149,11 @@ class NoAllocations(NotFound):
 class BadQuery(BadRequest):
     """A query parameter says what cannot be understood."""
 
-    code, message = BAD_VALUE, "{complaint}"
+    message = "{complaint}"
+
+
+class BadQueryValue(BadQuery):
+    code = BAD_VALUE
 
 
 class MissingValue(BadRequest):
@@ -160,8 +164,9 @@ class DuplicateKey(BadRequest):
     code, message = "placement.query.duplicate_key", "Query parameter {name} is given more than once."
 
 
-class BadReshape(BadRequest):
-    message = "Unable to reshape: {complaint}"
+class NoSuchReshapedProvider(BadRequest):
+    code = "placement.resource_provider.not_found"
+    message = "Resource provider {uuid} in inventories not found."
 
 
 class BadTraitName(BadRequest):

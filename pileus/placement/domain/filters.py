@@ -8,11 +8,10 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from pileus.placement.domain.errors import BadQuery
-from pileus.placement.domain.inventory import MAX_INT
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 _NAME = re.compile(r"[A-Z0-9_]{1,255}")
-_AMOUNT = re.compile(r"[0-9]{1,10}")
+_AMOUNT = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +27,11 @@ class Filter:
     @property
     def names(self) -> frozenset[str]:
         return self.forbidden.union(*self.any_of)
+
+    @property
+    def contradiction(self) -> list[str]:
+        """Names that are wanted and forbidden at once."""
+        return sorted({next(iter(each)) for each in self.any_of if len(each) == 1} & self.forbidden)
 
     def __bool__(self) -> bool:
         return bool(self.any_of or self.forbidden)
@@ -50,13 +54,11 @@ def parse_resources(text: str) -> dict[str, int]:
                 complaint="Badly formed resources parameter. Expected resources query string parameter in form: "
                 f"?resources=VCPU:2,MEMORY_MB:1024. Got: {text}."
             )
-        if not _AMOUNT.fullmatch(amount) or not 1 <= int(amount) <= MAX_INT:
+        if not _AMOUNT.fullmatch(amount) or not int(amount):
             raise BadQuery(
                 complaint=f"Requested resource {name} expected positive integer amount. Got: {amount}. "
                 f"The resources parameter was: {text}."
             )
-        if name in found:
-            raise BadQuery(complaint=f"Resource class {name} is given twice in resources={text}.")
         found[name] = int(amount)
     return found
 
@@ -74,7 +76,7 @@ def parse_required(values: Sequence[str], *, may_forbid: bool, may_choose: bool)
                 forbidden.add(name[1:])
             else:
                 any_of.append(frozenset((name,)))
-    return _consistent(Filter(tuple(any_of), frozenset(forbidden)), "required")
+    return Filter(tuple(any_of), frozenset(forbidden))
 
 
 def _traits(text: str, whole: str, may_forbid: bool, may_choose: bool, prefix: str = "") -> list[str]:
@@ -91,8 +93,10 @@ def _traits(text: str, whole: str, may_forbid: bool, may_choose: bool, prefix: s
     return names
 
 
-def parse_member_of(values: Sequence[str], *, may_forbid: bool) -> Filter:
+def parse_member_of(values: Sequence[str], *, may_forbid: bool, may_repeat: bool) -> Filter:
     """Aggregates: "uuid", "in:uuid,uuid" one of them, with "!" (from 1.32) none of them. Raises: BadQuery (400)."""
+    if len(values) > 1 and not may_repeat:
+        raise BadQuery(complaint="Multiple member_of parameters are not supported")
     any_of: list[frozenset[str]] = []
     forbidden: set[str] = set()
     for text in values:
@@ -108,12 +112,4 @@ def parse_member_of(values: Sequence[str], *, may_forbid: bool) -> Filter:
             forbidden.update(names)
         else:
             any_of.append(frozenset(names))
-    return _consistent(Filter(tuple(any_of), frozenset(forbidden)), "member_of")
-
-
-def _consistent(found: Filter, name: str) -> Filter:
-    """Refuse a name that is wanted and forbidden at once."""
-    both = {next(iter(each)) for each in found.any_of if len(each) == 1} & found.forbidden
-    if both:
-        raise BadQuery(complaint=f"Conflicting required and forbidden values in {name}: {', '.join(sorted(both))}.")
-    return found
+    return Filter(tuple(any_of), frozenset(forbidden))

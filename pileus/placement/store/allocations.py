@@ -23,11 +23,6 @@ _ENSURE_CONSUMER = sql(
     "project_id = excluded.project_id, user_id = excluded.user_id, "
     "type = COALESCE(excluded.type, placement_consumers.type) RETURNING generation"
 )
-_ENSURE_OWNERLESS = sql(
-    "INSERT INTO placement_consumers (uuid, generation, project_id, user_id, type, created_at, updated_at) "
-    "VALUES (:uuid, 1, :project_id, :user_id, :type, :now, :now) ON CONFLICT (uuid) DO UPDATE SET "
-    "generation = placement_consumers.generation + 1, updated_at = excluded.updated_at RETURNING generation"
-)
 _DROP_CONSUMER = sql("DELETE FROM placement_consumers WHERE uuid = :uuid")
 _DROP_CONSUMER_AT = sql("DELETE FROM placement_consumers WHERE uuid = :uuid AND generation = :generation")
 _GENERATION = sql("SELECT generation FROM placement_consumers WHERE uuid = :uuid")
@@ -44,6 +39,7 @@ _OF_PROVIDER = sql(
     "FROM placement_allocations a JOIN placement_consumers c ON c.uuid = a.consumer "
     "WHERE a.provider = :provider ORDER BY a.consumer, a.class"
 )
+# One statement each: three of them cost less than one that joins a list of values.
 _TAKE = sql(
     "UPDATE placement_inventories SET used = used + :delta WHERE provider = :provider AND class = :class "
     "AND (used + :delta <= capacity OR :delta <= 0) "
@@ -54,6 +50,7 @@ _GIVE = sql(
     "AND (used + :delta <= capacity OR :delta <= 0)"
 )
 _BUMP = sql("UPDATE placement_providers SET generation = generation + 1, updated_at = :now WHERE uuid = :provider")
+_TOUCH = sql("UPDATE placement_providers SET updated_at = :now WHERE uuid = :provider")
 
 
 @lru_cache(maxsize=64)
@@ -75,7 +72,7 @@ async def renew_consumer(tx: Transaction, claim: Claim, now: int) -> bool:
 
 async def ensure_consumer(tx: Transaction, claim: Claim, now: int) -> bool:
     """Have the consumer, at a new generation; True when there was none."""
-    row = await tx.one(_ENSURE_CONSUMER if claim.names_owner else _ENSURE_OWNERLESS, **_owner(claim), now=now)
+    row = await tx.one(_ENSURE_CONSUMER, **_owner(claim), now=now)
     return bool(row is not None and row["generation"] == 1)
 
 
@@ -109,12 +106,18 @@ async def bump_provider(tx: Transaction, provider: str, now: int) -> bool:
     return bool(await tx.run(_BUMP, provider=provider, now=now))
 
 
+async def touch_provider(tx: Transaction, provider: str, now: int) -> None:
+    """Hold a provider's row without advancing its generation: what is given back contradicts nobody's view."""
+    await tx.run(_TOUCH, provider=provider, now=now)
+
+
 async def move(tx: Transaction, what: Move) -> bool:
     """Change the use of an inventory; False when it does not exist, has too little left, or other units."""
-    values: dict[str, Any] = {"provider": what.provider, "class": what.resource_class, "delta": what.delta}
-    if not what.most:
+    provider, resource_class, delta, least, most, divisor = what
+    values: dict[str, Any] = {"provider": provider, "class": resource_class, "delta": delta}
+    if not most:
         return bool(await tx.run(_GIVE, **values))
-    return bool(await tx.run(_TAKE, **values, least=what.least, most=what.most, divisor=what.divisor))
+    return bool(await tx.run(_TAKE, **values, least=least, most=most, divisor=divisor))
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """Reads the providers that a request for candidates may concern: a few statements, however many there are.
 
-First the trees that have enough of every class are found; where they are many, everything is read and the rest left
-aside, since that is cheaper than naming them.
+Where few providers have enough of some class, only their trees are read; otherwise everything is, since that is
+cheaper than naming them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,11 +10,12 @@ from typing import Any
 import msgspec
 
 from pileus.foundation.database import Database, sql
-from pileus.placement.domain.candidates import Node, Stock
+from pileus.placement.domain.candidates import Node
 from pileus.placement.domain.trait import SHARES
 
 MANY = 500
 
+_ABLE = sql("SELECT COUNT(*) AS able FROM placement_inventories WHERE class = :class AND used + :amount <= capacity")
 _ROOTS = sql(
     "SELECT p.root FROM placement_inventories i JOIN placement_providers p ON p.uuid = i.provider "
     "WHERE i.class = :class AND i.used + :amount <= i.capacity"
@@ -40,7 +41,7 @@ _decode = msgspec.json.Decoder(list[str]).decode
 async def read(
     database: Database, resources: Mapping[str, int], trees: Iterable[str], *, with_aggregates: bool
 ) -> tuple[list[Node], dict[str, str]]:
-    """The providers of every tree that has enough of each class, and the traits of each as JSON text.
+    """The providers of every tree that may have enough of each class, and the traits of each as JSON text.
 
     `resources` are the least amounts wanted, `trees` name providers outside of whose trees nothing is wanted. Where
     providers share, every tree may get what it lacks from them. With `with_aggregates`, or where providers share,
@@ -48,16 +49,13 @@ async def read(
     """
     shared = {row["root"] for row in await database.all(_SHARING, trait=SHARES)}
     roots = await _roots(database, {} if shared else resources, trees)
-    if roots is not None:
-        roots |= shared
-    is_all = roots is None or len(roots) > MANY
-    values: dict[str, Any] = {} if is_all or roots is None else {"roots": sorted(roots)}
-    providers, stock, aggregates = _ALL if is_all else _SOME
-    nodes, texts = _nodes(await database.all(providers, **values), roots if is_all else None)
-    for provider, name, *numbers in await database.all(stock, **values):
-        node = nodes.get(provider)
+    values: dict[str, Any] = {} if roots is None else {"roots": sorted(roots | shared)}
+    providers, stock, aggregates = _ALL if roots is None else _SOME
+    nodes, texts = _nodes(await database.all(providers, **values))
+    for row in await database.all(stock, **values):
+        node = nodes.get(row[0])
         if node is not None:
-            node.stock[name] = Stock(*numbers)
+            node.stock[row[1]] = row[2:]
     if with_aggregates or shared:
         _add_aggregates(nodes, await database.all(aggregates, **values))
     return list(nodes.values()), texts
@@ -65,28 +63,25 @@ async def read(
 
 async def _roots(database: Database, resources: Mapping[str, int], trees: Iterable[str]) -> set[str] | None:
     """The tops of the trees that may do; None for all."""
-    found: set[str] | None = None
-    for uuid in trees:
-        row = await database.one(_ROOT, uuid=uuid)
-        found = (found or set()) | ({row["root"]} if row is not None else set())
-    if found is not None:
-        return found
+    rows = [await database.one(_ROOT, uuid=uuid) for uuid in trees]
+    if rows:
+        return {row["root"] for row in rows if row is not None}
+    scarcest, fewest = None, MANY + 1
     for name, amount in resources.items():
-        rows = await database.all(_ROOTS, **{"class": name, "amount": amount})
-        able = {row["root"] for row in rows}
-        found = able if found is None else found & able
-        if not found:
-            return set()
-    return found
+        row = await database.one(_ABLE, **{"class": name, "amount": amount})
+        if row is not None and row["able"] < fewest:
+            scarcest, fewest = (name, amount), row["able"]
+    if scarcest is None:
+        return None
+    able = await database.all(_ROOTS, **{"class": scarcest[0], "amount": scarcest[1]})
+    return {row["root"] for row in able}
 
 
-def _nodes(rows: Iterable[Any], roots: set[str] | None) -> tuple[dict[str, Node], dict[str, str]]:
+def _nodes(rows: Iterable[Any]) -> tuple[dict[str, Node], dict[str, str]]:
     nodes: dict[str, Node] = {}
     texts: dict[str, str] = {}
     known: dict[str, frozenset[str]] = {}  # most providers have the traits of many others
     for uuid, parent, root, text in rows:
-        if roots is not None and root not in roots:
-            continue
         traits = known.get(text)
         if traits is None:
             traits = known[text] = frozenset(_decode(text))
