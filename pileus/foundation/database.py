@@ -8,6 +8,7 @@ import asyncio
 import os
 import re
 import sqlite3
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,7 +171,8 @@ class _SqliteTransaction:
 class SqliteDatabase:
     """All services' tables in one file (WAL). Writes on the loop, one at a time; one shared sync for who must wait."""
 
-    CHECKPOINT_BYTES = 4 << 20
+    CHECKPOINT_FRAMES = 1024  # pages in the WAL that call for a checkpoint
+    WAL_BYTES = 6 << 20  # written ahead: a WAL that need not grow is synced without the file system's own journal
 
     def __init__(self, path: Path, runtime: Runtime):
         self.path = path
@@ -183,6 +185,7 @@ class SqliteDatabase:
         self._synced = 0
         self._syncing: asyncio.Task[None] | None = None
         self._wal = -1
+        self._index = -1
         self._checkpointing = False
 
     async def one(self, statement: Statement, **values: Any) -> Any | None:
@@ -232,17 +235,29 @@ class SqliteDatabase:
         covers = self._commits
         try:
             if self._wal < 0:
-                self._wal = os.open(f"{self.path}-wal", os.O_RDONLY)
+                self._open_wal()
             try:
                 await self._runtime.in_thread(os.fdatasync, self._wal, pool="sync")
             except OSError as error:
                 raise DatabaseFull(log=str(error)) from error
             self._synced = covers
-            if not self._checkpointing and os.fstat(self._wal).st_size > self.CHECKPOINT_BYTES:
+            if not self._checkpointing and self._frames() > self.CHECKPOINT_FRAMES:
                 self._checkpointing = True
                 self._runtime.spawn(self.checkpoint(), "database-checkpoint")
         finally:
             self._syncing = None
+
+    def _open_wal(self) -> None:
+        """Open the WAL for syncing, and write it ahead: zeros are no frames, so SQLite takes them for its end."""
+        self._wal = os.open(f"{self.path}-wal", os.O_RDWR)
+        self._index = os.open(f"{self.path}-shm", os.O_RDONLY)
+        size = os.fstat(self._wal).st_size
+        if size < self.WAL_BYTES:
+            os.pwrite(self._wal, bytes(self.WAL_BYTES - size), size)
+
+    def _frames(self) -> int:
+        """Pages in the WAL now: mxFrame of the WAL-index header. Source: SQLite, "WAL-mode File Format"."""
+        return int.from_bytes(os.pread(self._index, 4, 16), sys.byteorder)
 
     async def checkpoint(self) -> None:
         """Move the WAL's pages into the database file, in a thread and on a connection of its own."""
@@ -296,6 +311,7 @@ class SqliteDatabase:
         self._writer.close()
         if self._wal >= 0:
             os.close(self._wal)
+            os.close(self._index)
             self._wal = -1
 
 

@@ -7,7 +7,6 @@ cloud runs under a virtual clock from one seed, and a process can be made to die
 import asyncio
 import concurrent.futures
 import os
-import secrets
 import subprocess
 import threading
 import time
@@ -89,7 +88,7 @@ class Runtime:
         return uuid.UUID(bytes=self.random_bytes(16), version=4).hex
 
     def random_bytes(self, count: int) -> bytes:
-        return secrets.token_bytes(count)
+        return os.urandom(count)
 
     def random(self) -> float:
         """A number in [0, 1)."""

@@ -54,9 +54,9 @@ OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
 class FakeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a fake host is like."""
 
-    vcpus: int = 64
-    ram_mib: int = 262_144
-    disk_gib: int = 4096
+    vcpus: int = 1024
+    ram_mib: int = 4_194_304
+    disk_gib: int = 1_048_576
     cpu_model: str = "Nehalem"
     cpu_vendor: str = "Intel"
     cpu_features: tuple[str, ...] = ("pge", "clflush")

@@ -150,19 +150,23 @@ class Networks:
         security_groups: Sequence[str],
         authority: Authority,
         known: frozenset[str] = frozenset(),
+        look_first: bool = True,
         record: Trace | None = None,
         steps: Steps = (0, 0, 0),
     ) -> list[Vif]:
         """Have every wanted port, bound to `host`; repeated, the same ports are found by the server's id.
 
-        Ports in `known` answer other wishes already.
+        Ports in `known` answer other wishes already. Without `look_first` the caller knows that none was made yet.
         """
         if not request.nics:
             return []
         service = Authority(authority.service)
         query = {"device_id": server_id}
         traced = {"record": record, "steps": (steps[0], steps[1], 0)}
-        held = (await self._ask("GET", "/ports", service, query=query, **traced))["ports"]
+        held: list[Any] = []
+        if look_first or any(nic.port_id is not None for nic in request.nics):
+            held = (await self._ask("GET", "/ports", service, query=query, **traced))["ports"]
+            traced = {}
         binding = {"binding:host_id": host, "binding:profile": {"pileus_epoch": epoch}}
         groups: list[str] | None = None
         if tuple(security_groups) not in ((), ("default",)):
@@ -173,7 +177,9 @@ class Networks:
             port = _held(held, nic, taken)
             if port is None and nic.port_id is None:
                 body = _new_port(server_id, nic, project_id, zone, hostname, groups) | binding
-                port = (await self._ask("POST", "/ports", authority, body={"port": body}, expect=(201,)))["port"]
+                port = (await self._ask("POST", "/ports", authority, body={"port": body}, expect=(201,), **traced))[
+                    "port"
+                ]
             elif port is None or port["binding:host_id"] != host or _epoch(port) != epoch:
                 body = {"device_id": server_id, "device_owner": OWNER + zone} | binding
                 path = f"/ports/{nic.port_id if port is None else port['id']}"

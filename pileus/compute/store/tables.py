@@ -15,6 +15,7 @@ _SERVERS = (
         renderer INTEGER NOT NULL, document_first BLOB, document_latest BLOB, document_admin BLOB,
         data BLOB NOT NULL)""",
     "CREATE INDEX compute_servers_project ON compute_servers (project_id, created_at, id)",
+    "CREATE INDEX compute_servers_quota ON compute_servers (project_id, is_counted, vcpus, ram_mib)",
     "CREATE INDEX compute_servers_created ON compute_servers (created_at, id)",
     "CREATE INDEX compute_servers_host ON compute_servers (host) WHERE host IS NOT NULL",
     "CREATE INDEX compute_servers_group ON compute_servers (server_group_id) WHERE server_group_id IS NOT NULL",
