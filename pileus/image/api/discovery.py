@@ -35,7 +35,7 @@ async def list_versions(request: Ask) -> Response:
 
 
 async def import_info(request: Ask) -> Response:
-    methods = request.service.settings.import_methods
+    methods = request.service.import_methods
     described = {"description": "Import methods available.", "type": "array", "value": methods}
     return answer({"import-methods": described})
 

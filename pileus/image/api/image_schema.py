@@ -54,6 +54,19 @@ PATCH = Body(None, value=array(object_(additional=True)))
 ADD_MEMBER = Body(None, Field("member", text(1, 255), required=True), additional=True)
 ANSWER = Body(None, Field("status", word(*MEMBER_STATUSES), required=True), additional=True)
 
+IMPORT = Body(
+    None,
+    Field(
+        "method",
+        object_(Field("name", text(1, 255), required=True), Field("uri", text(0, 4096)), additional=True),
+        required=True,
+    ),
+    Field("stores", array(text(1, 255))),
+    Field("all_stores", strict_boolean),
+    Field("all_stores_must_succeed", strict_boolean),
+    additional=True,
+)
+
 LIST = Query(
     Param("limit", digits(0)),
     Param("marker", text(1, 255)),

@@ -51,7 +51,7 @@ async def create(request: Ask) -> Response:
         ("location", request.href(f"/v2/images/{image.id}")),
         ("openstack-image-store-ids", request.service.store.id),
     ]
-    methods = request.service.settings.import_methods
+    methods = request.service.import_methods
     if methods:
         headers.append(("openstack-image-import-methods", ",".join(methods)))
     return answer(image_view(image, request.service.store.id), 201, headers)

@@ -2,9 +2,9 @@
 
 from pileus.foundation.http.app import Api
 from pileus.foundation.http.route import Route
-from pileus.image.api import discovery, image_data, images, json_patch, members
+from pileus.image.api import discovery, image_data, images, imports, json_patch, members
 from pileus.image.api.dress import dress
-from pileus.image.api.image_schema import ADD_MEMBER, ANSWER, CREATE, LIST, PATCH
+from pileus.image.api.image_schema import ADD_MEMBER, ANSWER, CREATE, IMPORT, LIST, PATCH
 
 _IMAGE = "/v2/images/{image_id}"
 _MEMBER = "/v2/images/{image_id}/members/{member_id}"
@@ -50,6 +50,14 @@ _DATA = (
     Route(
         "PUT", f"{_IMAGE}/file", image_data.upload, "upload_image", "image:put:images/*/file",
         success=204, late=True, upload=True,
+    ),
+    Route(
+        "PUT", f"{_IMAGE}/stage", imports.stage, "modify_image", "image:put:images/*/stage",
+        success=204, late=True, upload=True,
+    ),
+    Route(
+        "POST", f"{_IMAGE}/import", imports.import_image, "modify_image", "image:post:images/*/import",
+        success=202, body=IMPORT, late=True,
     ),
 )  # fmt: skip
 

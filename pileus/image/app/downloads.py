@@ -8,10 +8,9 @@ from pileus.foundation.context import Context
 from pileus.image.app.images import see
 from pileus.image.app.uploads import Allow
 from pileus.image.domain import byte_range
-from pileus.image.domain.errors import DataMissing, Deactivated, HashMismatch
+from pileus.image.domain.errors import DataMissing, Deactivated, HashMismatch, NotStored
 from pileus.image.domain.image import Image
 from pileus.image.domain.status import Status
-from pileus.image.drivers.base import NotStored
 from pileus.image.service import ImageService
 from pileus.image.service.receiving import HASHES, batches
 

@@ -85,6 +85,16 @@ class BadPatch(errors.BadRequest):
     code = "image.patch"
 
 
+class BadImport(errors.BadRequest):
+    code = "image.import"
+
+
+class ImportConflict(errors.Conflict):
+    """The image is not in the state that this way of importing begins in."""
+
+    code = "image.import-state"
+
+
 class BadFilter(errors.BadRequest):
     code = "image.filter"
 
@@ -114,6 +124,10 @@ class StoreFull(errors.TooLarge):
 class StoreUnavailable(errors.Unavailable):
     code = "image.store-unavailable"
     message = "The image store cannot be used now; ask the operator to look at its log."
+
+
+class NotStored(Exception):
+    """The store does not have these bytes; whoever asked it knows what that means."""
 
 
 class DataMissing(errors.Unavailable):

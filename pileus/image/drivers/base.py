@@ -63,7 +63,3 @@ class ImageStore(Protocol):
     async def list(self) -> Sequence[Stored]:
         """Everything that lies here."""
         ...
-
-
-class NotStored(Exception):
-    """The store does not have these bytes."""

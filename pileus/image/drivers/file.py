@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pileus.foundation.runtime import Runtime
-from pileus.image.domain.errors import StoreFull, StoreUnavailable
-from pileus.image.drivers.base import NotStored, Stored
+from pileus.image.domain.errors import NotStored, StoreFull, StoreUnavailable
+from pileus.image.drivers.base import Stored
 
 T = TypeVar("T")
 

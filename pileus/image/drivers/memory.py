@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator, Sequence
 
 from pileus.foundation.runtime import Runtime
-from pileus.image.domain.errors import StoreFull, StoreUnavailable
-from pileus.image.drivers.base import NotStored, Stored
+from pileus.image.domain.errors import NotStored, StoreFull, StoreUnavailable
+from pileus.image.drivers.base import Stored
 
 CHUNK = 1 << 20
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from pileus.foundation.runtime import Crashed, Runtime
-from pileus.image.domain.errors import StoreFull, StoreUnavailable
-from pileus.image.drivers.base import ImageStore, NotStored, Stored
+from pileus.image.domain.errors import NotStored, StoreFull, StoreUnavailable
+from pileus.image.drivers.base import ImageStore, Stored
 from pileus.image.drivers.file import FileStore, flush
 from pileus.image.drivers.memory import MemoryStore
 from tests.conftest import Run

@@ -15,10 +15,11 @@ from pileus.foundation.policy import Policy
 from pileus.foundation.runtime import Runtime
 from pileus.image.api.policy import RULES
 from pileus.image.api.routes import API
+from pileus.image.app.starting import build, start
 from pileus.image.domain.image import Limits
 from pileus.image.drivers.base import ImageStore
 from pileus.image.drivers.memory import MemoryStore
-from pileus.image.service import ImageService, ImageSettings
+from pileus.image.service import ImageSettings
 from pileus.image.store.tables import SCHEMA
 
 ROLES = {"reader": ("reader",), "member": ("member", "reader"), "admin": ("admin", "manager", "member", "reader")}
@@ -64,7 +65,7 @@ class ImageCloud:
         self.database = SqliteDatabase(directory / "image.sqlite", self.runtime)
         self.store = store or MemoryStore(self.runtime)
         self.settings = ImageSettings(limits=limits or Limits(), **settings)
-        self.service = ImageService(self.database, self.store, self.runtime, self.settings)
+        self.service = build(self.database, self.store, self.runtime, self.settings)
         self.app = App(
             API, self.service, runtime=self.runtime, policy=Policy(RULES), authenticator=ByToken(),
             durable=self.database.durable,
@@ -72,11 +73,19 @@ class ImageCloud:
 
     async def __aenter__(self) -> "ImageCloud":
         await self.database.migrate(SCHEMA)
+        await start(self.service)
         return self
 
     async def __aexit__(self, *failure: object) -> None:
+        await self.settled()
         await self.database.close()
         await self.runtime.stop()
+
+    async def settled(self) -> None:
+        """Wait until no import is under way."""
+        assert self.service.imports is not None
+        while await self.service.imports.journal.all_open():
+            await asyncio.sleep(0)
 
     async def call(
         self,
