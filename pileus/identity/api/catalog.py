@@ -4,7 +4,6 @@ from typing import Any
 
 from pileus.foundation.errors import BadRequest
 from pileus.foundation.http.request import Request, Response, answer, empty
-from pileus.foundation.http.schema import is_true
 from pileus.identity.api import views
 from pileus.identity.api.bodies import own_attributes
 from pileus.identity.api.listing import collection, read_filters
@@ -92,7 +91,7 @@ async def create_service(request: Asked) -> Response:
         id="",
         type=body["type"],
         name=body.get("name", ""),
-        enabled=is_true(body.get("enabled", True)),
+        enabled=body.get("enabled", True),
         description=body.get("description"),
         extra=own_attributes(body, _SERVICE),
     )
@@ -102,10 +101,9 @@ async def create_service(request: Asked) -> Response:
 async def update_service(request: Asked) -> Response:
     body, id = request.body["service"], request.params["service_id"]
     _check_id(body, id)
-    changes: dict[str, Any] = {name: body[name] for name in ("type", "name", "description") if name in body}
+    known = ("type", "name", "description", "enabled")
+    changes: dict[str, Any] = {name: body[name] for name in known if name in body}
     changes["extra"] = own_attributes(body, _SERVICE)
-    if "enabled" in body:
-        changes["enabled"] = is_true(body["enabled"])
     return answer({"service": views.service(request, await app.update_service(request.service, id, changes))})
 
 
@@ -142,7 +140,7 @@ async def create_endpoint(request: Asked) -> Response:
         service_id=body["service_id"],
         url=body["url"],
         region_id=region_id or body.get("region"),
-        enabled=is_true(body.get("enabled", True)),
+        enabled=body.get("enabled", True),
         extra=own_attributes(body, _ENDPOINT),
     )
     made = await app.create_endpoint(request.service, endpoint, "" if region_id else body.get("region", ""))
@@ -153,14 +151,12 @@ async def update_endpoint(request: Asked) -> Response:
     body, id = request.body["endpoint"], request.params["endpoint_id"]
     _check_id(body, id)
     changes: dict[str, Any] = {
-        name: body[name] for name in ("interface", "service_id", "url", "region_id") if name in body
+        name: body[name] for name in ("interface", "service_id", "url", "region_id", "enabled") if name in body
     }
     new_region = ""
     if "region" in body and not body.get("region_id"):
         new_region = changes["region_id"] = body["region"]
     changes["extra"] = own_attributes(body, _ENDPOINT)
-    if "enabled" in body:
-        changes["enabled"] = is_true(body["enabled"])
     updated = await app.update_endpoint(request.service, id, changes, new_region)
     return answer({"endpoint": views.endpoint(request, updated)})
 

@@ -14,6 +14,8 @@ RELATIONS = {
     "auth_system": "/auth/system",
     "auth_catalog": "/auth/catalog",
     "auth_tokens": "/auth/tokens",
+    "credentials": "/credentials",
+    "credential": "/credentials/{credential_id}",
     "domains": "/domains",
     "domain": "/domains/{domain_id}",
     "domain_user_roles": "/domains/{domain_id}/users/{user_id}/roles",

@@ -40,6 +40,7 @@ _GROUP_READ = f"{_READ} or {_in_domain('reader', 'target.group.domain_id')}"
 _GROUP_CHANGE = f"{_ADMIN} or {_in_domain('manager', 'target.group.domain_id')}"
 _USER_CHANGE = f"{_ADMIN} or {_in_domain('manager', 'target.user.domain_id')}"
 _MEMBER_CHANGE = f"{_ADMIN} or {_in_domain('manager', 'target.group.domain_id', 'target.user.domain_id')}"
+_HOLDER = "user_id:%(target.credential.user_id)s"
 _SELF = "user_id:%(target.user.id)s"
 
 _CHECKS: dict[str, str] = {
@@ -151,6 +152,16 @@ _CHECKS: dict[str, str] = {
     "identity:get_application_credential": f"{_READ} or rule:owner",
     "identity:create_application_credential": "rule:owner",
     "identity:delete_application_credential": "rule:admin_or_owner",
+    # credentials
+    "identity:list_credentials": f"{_READ} or {_HOLDER}",
+    "identity:get_credential": f"{_READ} or {_HOLDER}",
+    "identity:create_credential": f"{_ADMIN} or {_HOLDER}",
+    "identity:update_credential": f"{_ADMIN} or {_HOLDER}",
+    "identity:delete_credential": f"{_ADMIN} or {_HOLDER}",
+    "identity:ec2_list_credentials": f"{_READ} or rule:owner",
+    "identity:ec2_get_credential": f"{_READ} or {_HOLDER}",
+    "identity:ec2_create_credential": f"{_ADMIN} or (role:member and {_HOLDER})",
+    "identity:ec2_delete_credential": f"{_ADMIN} or (role:member and {_HOLDER})",
     "identity:list_access_rules": f"(role:reader and system_scope:all) or {_SELF}",
     "identity:get_access_rule": f"(role:reader and system_scope:all) or {_SELF}",
     "identity:delete_access_rule": f"(role:admin and system_scope:all) or {_SELF}",

@@ -4,10 +4,9 @@ from pileus.foundation.http.app import Api
 from pileus.foundation.http.route import Handler, Route
 from pileus.foundation.http.schema import Body
 from pileus.identity.api import (
-    application_credentials as credentials,
-)
-from pileus.identity.api import (
+    application_credentials,
     catalog,
+    credentials,
     discovery,
     grants,
     projects,
@@ -189,26 +188,44 @@ _CATALOG = (
     _route("DELETE", _ENDPOINT, catalog.delete_endpoint, "delete_endpoint", success=204),
 )
 
+_KEPT, _EC2 = "/v3/credentials/{credential_id}", "/v3/users/{user_id}/credentials/OS-EC2"
+_KEPT_CREDENTIALS = (
+    _route("GET", "/v3/credentials", credentials.list_credentials, "list_credentials", LATE),
+    _route(
+        "POST", "/v3/credentials", credentials.create_credential, "create_credential", LATE,
+        body=schemas.CREDENTIAL_CREATE, success=201,
+    ),
+    _route("GET", _KEPT, credentials.show_credential, "get_credential", LATE),
+    _route("PATCH", _KEPT, credentials.update_credential, "update_credential", LATE, body=schemas.CREDENTIAL_UPDATE),
+    _route("DELETE", _KEPT, credentials.delete_credential, "delete_credential", LATE, success=204),
+    _route("GET", _EC2, credentials.list_ec2, "ec2_list_credentials", LATE),
+    _route("POST", _EC2, credentials.create_ec2, "ec2_create_credential", LATE, body=schemas.EC2_CREATE, success=201),
+    _route("GET", f"{_EC2}/{{credential_id}}", credentials.show_ec2, "ec2_get_credential", LATE),
+    _route("DELETE", f"{_EC2}/{{credential_id}}", credentials.delete_ec2, "ec2_delete_credential", LATE, success=204),
+)  # fmt: skip
+
 _OWN = "/v3/users/{user_id}/application_credentials"
 _ONE = f"{_OWN}/{{application_credential_id}}"
-_RULE = "/v3/users/{user_id}/access_rules/{access_rule_id}"
-_CREDENTIALS = (
-    _route("GET", _OWN, credentials.list_application_credentials, "list_application_credentials", LATE),
+_RULES, _RULE = "/v3/users/{user_id}/access_rules", "/v3/users/{user_id}/access_rules/{access_rule_id}"
+_APPLICATION_CREDENTIALS = (
+    _route("GET", _OWN, application_credentials.list_application_credentials, "list_application_credentials", LATE),
     _route(
-        "POST", _OWN, credentials.create_application_credential, "create_application_credential", LATE,
+        "POST", _OWN, application_credentials.create_application_credential, "create_application_credential", LATE,
         body=schemas.APPLICATION_CREDENTIAL_CREATE, success=201,
     ),
-    _route("GET", _ONE, credentials.show_application_credential, "get_application_credential", LATE),
+    _route("GET", _ONE, application_credentials.show_application_credential, "get_application_credential", LATE),
     _route(
-        "DELETE", _ONE, credentials.delete_application_credential, "delete_application_credential", LATE, success=204
+        "DELETE", _ONE, application_credentials.delete_application_credential, "delete_application_credential", LATE,
+        success=204,
     ),
-    _route("GET", "/v3/users/{user_id}/access_rules", credentials.list_access_rules, "list_access_rules", LATE),
-    _route("GET", _RULE, credentials.show_access_rule, "get_access_rule", LATE),
-    _route("DELETE", _RULE, credentials.delete_access_rule, "delete_access_rule", LATE, success=204),
+    _route("GET", _RULES, application_credentials.list_access_rules, "list_access_rules", LATE),
+    _route("GET", _RULE, application_credentials.show_access_rule, "get_access_rule", LATE),
+    _route("DELETE", _RULE, application_credentials.delete_access_rule, "delete_access_rule", LATE, success=204),
 )  # fmt: skip
 
 ROUTES = (
-    *_DISCOVERY, *_TOKENS, *_PROJECTS, *_USERS, *_ROLES, *_all_grant_routes(), *_CATALOG, *_CREDENTIALS,
+    *_DISCOVERY, *_TOKENS, *_PROJECTS, *_USERS, *_ROLES, *_all_grant_routes(), *_CATALOG,
+    *_APPLICATION_CREDENTIALS, *_KEPT_CREDENTIALS,
 )  # fmt: skip
 
 API = Api("identity", ROUTES, dress, vary=("X-Auth-Token",), head_for_get=True)

@@ -30,6 +30,7 @@ def _name(maximum: int) -> Type:
 
 _description = Field("description", nullable(text()))
 _enabled = Field("enabled", boolean)
+_strictly_enabled = Field("enabled", strict_boolean)
 _domain_id = Field("domain_id", nullable(text(1, 64)))
 _id = Field("id", any_json)
 _tag: Type = text(1, 255, r"^[^,/]*$")
@@ -77,14 +78,36 @@ REGION_CREATE, REGION_UPDATE = _pair(
     "region", Field("id", text(1, 255)), _description, Field("parent_region_id", nullable(text(1, 255))), required=""
 )
 SERVICE_CREATE, SERVICE_UPDATE = _pair(
-    "service", Field("type", text(1, 255)), Field("name", text(0, 255)), _description, _enabled, _id, required="type"
+    "service",
+    Field("type", text(1, 255)),
+    Field("name", text(0, 255)),
+    _description,
+    _strictly_enabled,
+    _id,
+    required="type",
 )
 _url: Type = text(1, None, r"^[a-zA-Z0-9+.-]+:.+")
 ENDPOINT_CREATE, ENDPOINT_UPDATE = _pair(
     "endpoint", Field("interface", word(*INTERFACES)), Field("url", _url), Field("service_id", text(1, 64)),
     Field("region_id", nullable(text(1, 255))), Field("region", text(1, 255)), Field("name", text()), _description,
-    _enabled, _id, required="interface url service_id",
+    _strictly_enabled, _id, required="interface url service_id",
 )  # fmt: skip
+CREDENTIAL_CREATE = Body(
+    "credential",
+    Field("type", text(1, 255), required=True),
+    Field("blob", text(0, 65_535), required=True),
+    Field("user_id", text(1, 64), required=True),
+    Field("project_id", nullable(text(1, 64))),
+    additional=True,
+    constraints={
+        "anyOf": [
+            {"not": {"properties": {"type": word("ec2")}}},
+            {"required": ["project_id"], "properties": {"project_id": text(1, 64)}},
+        ]
+    },
+)
+CREDENTIAL_UPDATE = Body("credential", Field("blob", text(0, 65_535)))
+EC2_CREATE = Body(None, Field("tenant_id", text(1, 64), required=True), additional=True)
 TAGS = Body("tags", value=array(_tag, maximum=80, unique=True))
 
 _role_ref: Type = {

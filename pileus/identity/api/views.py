@@ -6,6 +6,7 @@ from pileus.foundation.http.request import Request
 from pileus.identity.domain import moments
 from pileus.identity.domain.application_credential import AccessRule, ApplicationCredential
 from pileus.identity.domain.catalog import Endpoint, Region, Service, absolute
+from pileus.identity.domain.credential import Credential
 from pileus.identity.domain.project import Project
 from pileus.identity.domain.role import Role
 from pileus.identity.domain.user import Group, User
@@ -108,6 +109,17 @@ def endpoint(request: Request[Any], it: Endpoint) -> Document:
         "region": it.region_id,
     }
     return _linked(request, "endpoints", document)
+
+
+def credential(request: Request[Any], it: Credential) -> Document:
+    document = it.extra | {
+        "id": it.id,
+        "user_id": it.user_id,
+        "project_id": it.project_id,
+        "type": it.type,
+        "blob": it.blob,
+    }
+    return _linked(request, "credentials", document)
 
 
 def access_rule(request: Request[Any], it: AccessRule) -> Document:

@@ -11,7 +11,7 @@ from pileus.identity.app.service import Identity
 from pileus.identity.domain.application_credential import AccessRule, ApplicationCredential
 from pileus.identity.domain.errors import InUseByCredential, Missing, NotSelf, PasswordRule, RolesNotHeld, Taken
 from pileus.identity.domain.passwords import LONGEST
-from pileus.identity.store import application_credentials
+from pileus.identity.store import application_credentials, credentials
 
 SECRET_BYTES = 64
 
@@ -107,6 +107,7 @@ async def delete(identity: Identity, user_id: str, id: str) -> None:
 
     async def work(step: Change) -> None:
         await application_credentials.delete(step.tx, id)
+        await credentials.drop_children(step.tx, id)
 
     await change(identity, work)
 

@@ -9,7 +9,7 @@ from pileus.identity.app.change import Change, change
 from pileus.identity.app.roles import lost_by
 from pileus.identity.app.service import Identity
 from pileus.identity.domain.assignment import DOMAIN, GROUP, PROJECT, SYSTEM, USER, Assignment, Effective, expand
-from pileus.identity.domain.errors import Missing, MissingAssignment
+from pileus.identity.domain.errors import ForeignRole, Missing, MissingAssignment, NoSystemRole
 from pileus.identity.domain.filters import Condition
 from pileus.identity.domain.project import Project
 from pileus.identity.domain.role import Role
@@ -56,13 +56,31 @@ def check_parties(each: Assignment, found: Parties) -> None:
 
 
 async def grant(identity: Identity, assignment: Assignment) -> None:
-    """Assign a role; twice is once. Raises: Missing (404) for user, group, project, domain or role."""
+    """Assign a role; twice is once.
+
+    Raises: Missing (404) for user, group, project, domain or role; NoSystemRole (400), ForeignRole (403).
+    """
 
     async def work(step: Change) -> None:
-        check_parties(assignment, await _parties(step.tx, assignment))
+        found = await _parties(step.tx, assignment)
+        check_parties(assignment, found)
+        _check_domain(assignment, found)
         await assignments.add(step.tx, assignment)
 
     await change(identity, work)
+
+
+def _check_domain(each: Assignment, found: Parties) -> None:
+    """Raises: NoSystemRole (400), ForeignRole (403) for a domain's own role elsewhere."""
+    role = found.role
+    if role is None or role.domain_id is None:
+        return
+    if each.target_kind == SYSTEM:
+        raise NoSystemRole(role_id=role.id)
+    if found.project is not None and role.domain_id != (found.project.domain_id or found.project.id):
+        raise ForeignRole(what="Project", id=each.target_id, role_id=role.id)
+    if found.domain is not None and role.domain_id != found.domain.id:
+        raise ForeignRole(what="Domain", id=each.target_id, role_id=role.id)
 
 
 async def revoke(identity: Identity, assignment: Assignment) -> None:

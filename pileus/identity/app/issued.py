@@ -6,7 +6,6 @@ import msgspec
 
 from pileus.foundation.bus import Bus, Delivery
 from pileus.identity.app.service import Identity
-from pileus.identity.store import access_log
 
 TOPIC = "identity"
 
@@ -15,7 +14,7 @@ def serve_issued(identity: Identity, bus: Bus) -> None:
     """Answer `issued` {audit_id}: the record without the token, None when it is no longer known."""
 
     async def issued(delivery: Delivery) -> dict[str, Any] | None:
-        found = await access_log.find(identity.database, delivery.args["audit_id"])
+        found = await identity.tokens.find_issue(delivery.args["audit_id"])
         return None if found is None else msgspec.to_builtins(found) | {"process": identity.runtime.name}
 
     bus.serve(TOPIC, {"issued": issued})

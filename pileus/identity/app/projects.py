@@ -26,7 +26,7 @@ from pileus.identity.domain.filters import Condition
 from pileus.identity.domain.options import merged
 from pileus.identity.domain.project import Project
 from pileus.identity.domain.token import DOMAIN, PROJECT
-from pileus.identity.store import application_credentials, assignments, groups, projects, roles, users
+from pileus.identity.store import application_credentials, assignments, credentials, groups, projects, roles, users
 
 MAX_DEPTH = 5
 """Levels of projects in one domain, the domain counted."""
@@ -189,6 +189,7 @@ async def delete_domain(identity: Identity, id: str) -> None:
 async def _drop_project(tx: Transaction, id: str) -> None:
     await assignments.drop_target(tx, id)
     await application_credentials.drop_project(tx, id)
+    await credentials.drop_project(tx, id)
     await users.forget_project(tx, id)
     await projects.delete(tx, id)
 
@@ -213,6 +214,7 @@ async def drop_user(tx: Transaction, id: str) -> None:
     """A user with all that is only the user's."""
     await assignments.drop_actor(tx, USER, id)
     await application_credentials.drop_user(tx, id)
+    await credentials.drop_user(tx, id)
     await groups.leave_all(tx, id)
     await users.delete(tx, id)
 

@@ -108,7 +108,7 @@ async def lost_by(tx: Transaction, assignment: Assignment) -> list[str]:
 
 # -- implications -------------------------------------------------------------------------------------------
 async def imply(identity: Identity, prior_id: str, implied_id: str) -> tuple[Role, Role]:
-    """Let one role bring another. Roles of the cloud itself are never implied: admin and service.
+    """Let one role bring another; never admin or service, and never a domain's own role by one of the whole cloud.
 
     Raises: Missing (404), NeverImplied (403).
     """
@@ -117,7 +117,9 @@ async def imply(identity: Identity, prior_id: str, implied_id: str) -> tuple[Rol
         prior, implied = await roles.find(step.tx, prior_id), await roles.find(step.tx, implied_id)
         if prior is None or implied is None:
             raise Missing(what="role", id=prior_id if prior is None else implied_id)
-        if implied.domain_id is None and implied.name in (ADMIN, SERVICE):
+        is_of_the_cloud = implied.domain_id is None and implied.name in (ADMIN, SERVICE)
+        is_narrower = implied.domain_id is not None and prior.domain_id is None
+        if is_of_the_cloud or is_narrower:
             raise NeverImplied(id=implied_id)
         await roles.imply(step.tx, prior_id, implied_id)
         return prior, implied

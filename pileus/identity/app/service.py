@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pileus.foundation.database import Database
 from pileus.foundation.revocation import Epoch
 from pileus.foundation.runtime import Runtime
+from pileus.foundation.sealing import Sealer
 from pileus.identity.app.catalogs import Catalogs
 from pileus.identity.app.passwords import Passwords
 from pileus.identity.app.settings import Settings
@@ -25,10 +26,16 @@ class Identity:
     passwords: Passwords
     tokens: Tokens
     catalogs: Catalogs
+    sealer: Sealer | None  # for credentials at rest
 
 
 def build(
-    database: Database, runtime: Runtime, keyring: Keyring, epoch: Epoch, settings: Settings | None = None
+    database: Database,
+    runtime: Runtime,
+    keyring: Keyring,
+    epoch: Epoch,
+    settings: Settings | None = None,
+    sealer: Sealer | None = None,
 ) -> Identity:
     """Put the service together; `start` it before the first request."""
     settings = settings if settings is not None else Settings()
@@ -40,6 +47,7 @@ def build(
         passwords=Passwords(runtime, settings),
         tokens=Tokens(database, runtime, keyring, epoch, settings),
         catalogs=Catalogs(database),
+        sealer=sealer,
     )
 
 

@@ -146,9 +146,21 @@ class NeverImplied(Forbidden):
     message = "{id} cannot be an implied roles."
 
 
+class ForeignRole(Forbidden):
+    """A domain's own role is good in that domain alone."""
+
+    code = "identity.foreign-role"
+    message = "{what} {id} must be in the same domain as the role {role_id} being assigned."
+
+
+class NoSystemRole(BadRequest):
+    code = "identity.no-system-role"
+    message = "Role {role_id} is a domain-specific role. Unable to use a domain-specific role in a system assignment."
+
+
 class NoImplication(NotFound):
     code = "identity.no-implication"
-    message = "{prior_id} does not imply {implied_id}"
+    message = "{prior_id} does not imply {implied_id}."
 
 
 class DefaultProjectIsDomain(BadRequest):
@@ -178,6 +190,13 @@ class InUse(Forbidden):
 class InUseByCredential(Forbidden):
     code = "identity.access-rule-in-use"
     message = "Could not delete the following access rule because it is in use: {id}."
+
+
+class InvalidBlob(BadRequest):
+    """An EC2 credential whose blob holds no key."""
+
+    code = "identity.invalid-blob"
+    message = "Invalid blob in credential"
 
 
 class RolesNotHeld(BadRequest):

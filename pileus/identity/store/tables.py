@@ -105,6 +105,11 @@ _CREDENTIALS = (
         " method TEXT NOT NULL, path TEXT NOT NULL)"
     ),
     "CREATE INDEX identity_access_rules_user ON identity_access_rules (user_id)",
+    (
+        "CREATE TABLE identity_credentials (id TEXT PRIMARY KEY, user_id TEXT NOT NULL, type TEXT NOT NULL,"
+        " sealed BLOB NOT NULL, project_id TEXT, application_credential_id TEXT NOT NULL, extra TEXT NOT NULL)"
+    ),
+    "CREATE INDEX identity_credentials_user ON identity_credentials (user_id)",
     "CREATE TABLE identity_bootstrap (id INTEGER PRIMARY KEY, digest TEXT NOT NULL)",
 )
 

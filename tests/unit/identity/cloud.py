@@ -13,6 +13,7 @@ from pileus.foundation.http.client import Answer, InProcess
 from pileus.foundation.policy import Policy
 from pileus.foundation.revocation import Epoch
 from pileus.foundation.runtime import Runtime
+from pileus.foundation.sealing import Sealer
 from pileus.identity.api.policy import RULES
 from pileus.identity.api.routes import API
 from pileus.identity.app.bootstrap import CatalogEntry, Plan, bootstrap
@@ -145,7 +146,7 @@ async def open_cloud(path: Path, settings: Settings | None = None, keys: Mapping
     database = SqliteDatabase(path / "identity.sqlite", clock)
     settings = settings if settings is not None else Settings()
     settings = msgspec.structs.replace(settings, password_cost=CHEAP)
-    identity = build(database, clock, Keyring.first(KEY), Epoch(), settings)
+    identity = build(database, clock, Keyring.first(KEY), Epoch(), settings, Sealer(KEY, clock))
     await start(identity)
     found = await bootstrap(identity, msgspec.structs.replace(PLAN, keys=dict(keys or {})))
     app = App(

@@ -38,6 +38,7 @@ def test_every_guarded_route_refuses_who_has_no_token(tmp_path: Path) -> None:
 ANYBODYS = {
     "/v3/auth/catalog", "/v3/auth/projects", "/v3/auth/domains", "/v3/auth/system", "/v3/OS-FEDERATION/projects",
     "/v3/OS-FEDERATION/domains",
+    "/v3/credentials",
 }  # fmt: skip
 
 
@@ -76,6 +77,10 @@ def _some_body(route: Any) -> Any:
         return {"endpoint": {"interface": "public", "url": "http://x", "service_id": "s"}}
     if "application_credentials" in route.path:
         return {"application_credential": {"name": "x"}}
+    if route.path.endswith("/OS-EC2"):
+        return {"tenant_id": "x"}
+    if "credentials" in route.path:
+        return {"credential": {"blob": "x"}}
     kind = route.body.envelope
     return {kind: {} if route.method == "PATCH" else CREATES[kind]}
 

@@ -516,3 +516,27 @@ def test_a_system_token_of_the_administrator_rules_too(tmp_path: Path) -> None:
         assert await cloud.token("admin", ADMIN_PASSWORD, in_project("admin"))
 
     with_cloud(tmp_path, scenario)
+
+
+def test_a_domains_own_role_stays_in_its_domain(tmp_path: Path) -> None:
+    async def scenario(cloud: Cloud) -> None:
+        here, there = await cloud.make("domain", name="here"), await cloud.make("domain", name="there")
+        own = await cloud.make("role", name="lead", domain_id=here["id"])
+        member = await cloud.role_id("member")
+        inside = await cloud.make("project", name="inside", domain_id=here["id"])
+        outside = await cloud.make("project", name="outside", domain_id=there["id"])
+        user = await cloud.make("user", name="ann", password="x", domain_id=here["id"])
+        assert (await cloud.ask("PUT", f"/v3/roles/{member}/implies/{own['id']}")).status == 403
+        assert (await cloud.ask("PUT", f"/v3/roles/{own['id']}/implies/{member}")).status == 201
+        who = f"users/{user['id']}/roles/{own['id']}"
+        for where, status in (
+            (f"projects/{inside['id']}", 204), (f"projects/{outside['id']}", 403), (f"domains/{here['id']}", 204),
+            (f"domains/{there['id']}", 403), ("system", 400),
+        ):  # fmt: skip
+            assert (await cloud.ask("PUT", f"/v3/{where}/{who}")).status == status
+        token = (await cloud.log_in("ann", "x", {"project": {"id": inside["id"]}}, domain=here["id"])).json()["token"]
+        assert {role["name"] for role in token["roles"]} == {"member", "reader"}
+        assert [each["name"] for each in (await cloud.get(f"/v3/roles?domain_id={here['id']}"))["roles"]] == ["lead"]
+        assert "lead" not in {each["name"] for each in (await cloud.get("/v3/roles"))["roles"]}
+
+    with_cloud(tmp_path, scenario)
