@@ -53,7 +53,7 @@ async def unpause(host: HostServices, server_id: str, args: Args) -> Done:
 
 async def suspend(host: HostServices, server_id: str, args: Args) -> Done:
     await _role(host, Suspends, "suspend").suspend(server_id)
-    return _power(PowerState.SHUTDOWN)
+    return _power(PowerState.SUSPENDED)
 
 
 async def resume(host: HostServices, server_id: str, args: Args) -> Done:
