@@ -1,0 +1,238 @@
+"""What everybody in a cloud really holds, and what of it must not be: the judge of flows and histories.
+
+It reads the files of the drivers and committed rows, and never asks a service, a journal or the cloud's own auditor.
+"""
+
+import shutil
+import sqlite3
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pileus.compute.domain.server import Server
+from pileus.compute.domain.server_states import PowerState, VmState
+from pileus.compute.drivers.fake import FakeGuest
+from pileus.compute.drivers.fake_journal import Journal
+from pileus.network.domain.data_plane import PortPlan
+from pileus.network.drivers.base import tap_name
+from pileus.network.drivers.fake import _Record as Wire
+
+
+@dataclass
+class Holdings:
+    """One moment, by everybody's own files."""
+
+    servers: dict[str, Server] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
+    guests: list[tuple[str, FakeGuest]] = field(default_factory=list)  # with their host
+    taps: list[tuple[str, PortPlan]] = field(default_factory=list)  # with their host
+    wired: dict[str, set[str]] = field(default_factory=dict)  # networks by host
+    ports: dict[str, dict[str, Any]] = field(default_factory=dict)
+    addresses: list[tuple[str, str, bytes]] = field(default_factory=list)  # port, subnet, address
+    claims: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)  # by consumer and provider
+    inventories: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)  # capacity and use
+    providers: dict[str, str] = field(default_factory=dict)  # host -> provider
+    flows: list[dict[str, Any]] = field(default_factory=list)  # those that have not ended
+    leftovers: list[str] = field(default_factory=list)  # files of work that is over
+
+    def guest(self, server_id: str) -> FakeGuest | None:
+        """The server's guest, wherever it is; two of them are a violation of their own."""
+        return next((guest for _, guest in self.guests if guest.server_id == server_id), None)
+
+    def of(self, server_id: str) -> list[str]:
+        """All that anybody holds for a server, in words."""
+        found = [f"guest on {host}" for host, guest in self.guests if guest.server_id == server_id]
+        found += [f"port {port['id']}" for port in self.ports.values() if port["device_id"] == server_id]
+        if server_id in self.claims:
+            found.append(f"claim {self.claims[server_id]}")
+        return found
+
+
+# -- reading ----------------------------------------------------------------------------------------------------------
+def holdings(state_dir: Path) -> Holdings:
+    """Read everything that a state directory holds now."""
+    found = Holdings()
+    connection = sqlite3.connect(state_dir / "pileus.db")
+    connection.row_factory = sqlite3.Row
+    try:
+        _read_compute(found, connection)
+        _read_placement(found, connection)
+        _read_network(found, connection)
+    finally:
+        connection.close()
+    for host_dir in sorted((state_dir / "hosts").glob("*")):
+        _read_host(found, host_dir)
+    found.leftovers = [
+        str(path.relative_to(state_dir))
+        for place in ("base-images", "hosts/*/snapshots", "images/*")
+        for path in state_dir.glob(f"{place}/*")
+        if path.name.startswith(".") or "partial" in path.name
+    ]
+    return found
+
+
+def _read_compute(found: Holdings, connection: sqlite3.Connection) -> None:
+    decode = msgspec.msgpack.Decoder(Server).decode
+    for row in connection.execute("SELECT data FROM compute_servers"):
+        server = decode(row["data"])
+        found.servers[server.id] = server
+    found.deleted = {row["id"] for row in connection.execute("SELECT id FROM compute_deleted_servers")}
+    for row in connection.execute("SELECT id, host FROM compute_services WHERE name = 'nova-compute'"):
+        found.providers[row["host"]] = row["id"]
+    query = "SELECT id, name, subject, state, error FROM compute_flows WHERE state NOT IN ('done', 'failed')"
+    found.flows = [dict(row) for row in connection.execute(query)]
+
+
+def _read_placement(found: Holdings, connection: sqlite3.Connection) -> None:
+    for row in connection.execute("SELECT consumer, provider, class, amount FROM placement_allocations"):
+        claims = found.claims.setdefault(row["consumer"], {})
+        claims.setdefault(row["provider"], {})[row["class"]] = row["amount"]
+    for row in connection.execute("SELECT provider, class, capacity, used FROM placement_inventories"):
+        found.inventories[row["provider"], row["class"]] = (row["capacity"], row["used"])
+
+
+def _read_network(found: Holdings, connection: sqlite3.Connection) -> None:
+    for row in connection.execute("SELECT id, device_id, device_owner, host, network_id, document FROM network_ports"):
+        document = msgspec.json.decode(row["document"])
+        facts = {key: row[key] for key in ("id", "device_id", "device_owner", "host", "network_id")}
+        found.ports[row["id"]] = {**document, **facts}
+    for row in connection.execute("SELECT port_id, subnet_id, address FROM network_addresses"):
+        found.addresses.append((row["port_id"], row["subnet_id"], row["address"]))
+
+
+def _read_host(found: Holdings, host_dir: Path) -> None:
+    host = host_dir.name
+    guests = host_dir / "fake-guests.journal"
+    if guests.exists():
+        with tempfile.TemporaryDirectory() as aside:  # reading a journal repairs it: read a copy
+            journal = Journal(Path(shutil.copy(guests, aside)), FakeGuest)
+            journal.open()
+            journal.close()
+        found.guests += [(host, guest) for guest in journal.items.values()]
+    wires = host_dir / "fake-network"
+    if not wires.exists():
+        return
+    networks: set[str] = set()
+    taps: dict[str, PortPlan] = {}
+    for line in wires.read_bytes().split(b"\n")[:-1]:
+        record = msgspec.json.decode(line, type=Wire)
+        networks.discard(record.id)
+        taps.pop(record.id, None)
+        if record.network is not None:
+            networks.add(record.id)
+        elif record.port is not None:
+            taps[record.id] = record.port
+    found.wired[host] = networks
+    found.taps += [(host, tap) for tap in taps.values()]
+
+
+# -- judging ----------------------------------------------------------------------------------------------------------
+def violations(held: Holdings) -> list[str]:
+    """Everything that must not be in a cloud at rest, in words."""
+    return [
+        *_of_servers(held), *_of_guests(held), *_of_claims(held), *_of_ports(held), *_of_taps(held),
+        *(f"flow {flow['name']} of {flow['subject']} is {flow['state']}: {flow['error']}" for flow in held.flows),
+        *(f"left over: {path}" for path in held.leftovers),
+    ]  # fmt: skip
+
+
+def _of_servers(held: Holdings) -> Iterator[str]:
+    for server in held.servers.values():
+        if server.action is not None or server.task_state is not None or server.vm_state is VmState.BUILDING:
+            yield f"{server} is not at rest: {server.action}"
+        if server.vm_state is VmState.ERROR and (server.fault is None or len(server.fault.message) < 10):
+            yield f"{server} is in ERROR and does not say why: {server.fault}"
+        if server.id in held.deleted:
+            yield f"{server} exists and was deleted"
+
+
+def _of_guests(held: Holdings) -> Iterator[str]:
+    many = Counter(guest.server_id for _, guest in held.guests)
+    yield from (f"server {server_id} has {count} guests" for server_id, count in many.items() if count > 1)
+    for host, guest in held.guests:
+        server = held.servers.get(guest.server_id)
+        if server is None or server.host != host:
+            yield f"guest on {host} of {server or guest.server_id}, which is not there"
+        elif server.epoch != guest.epoch:
+            yield f"guest of {server} has epoch {guest.epoch}, the server {server.epoch}"
+        elif server.vm_state is not VmState.ERROR:
+            yield from _of_guest(server, guest)
+    for server in held.servers.values():
+        if server.host is not None and server.vm_state is not VmState.ERROR and not many[server.id]:
+            yield f"{server} has no guest"
+
+
+def _of_guest(server: Server, guest: FakeGuest) -> Iterator[str]:
+    if guest.power != server.power_state:
+        yield f"{server} shows {server.power_state!r}, its guest is {PowerState(guest.power)!r}"
+    taps = {tap_name(interface.port_id) for interface in server.interfaces}
+    if set(guest.ports.values()) != taps:
+        yield f"guest of {server} has ports {sorted(guest.ports)}, the server {[i.port_id for i in server.interfaces]}"
+    volumes = {device.volume_id for device in server.volume_devices if not device.is_root}
+    if set(guest.volumes) - {guest.root_volume} != volumes:
+        yield f"guest of {server} has volumes {sorted(guest.volumes)}, the server {sorted(map(str, volumes))}"
+
+
+def _of_claims(held: Holdings) -> Iterator[str]:
+    sums: Counter[tuple[str, str]] = Counter()
+    for consumer, by_provider in held.claims.items():
+        server = held.servers.get(consumer)
+        if server is None or server.host is None or set(by_provider) != {held.providers[server.host]}:
+            yield f"{server or consumer} claims {by_provider}"
+        for provider, amounts in by_provider.items():
+            sums.update({(provider, name): amount for name, amount in amounts.items()})
+    for server in held.servers.values():
+        wanted = {"VCPU": server.flavor.vcpus, "MEMORY_MB": server.flavor.ram_mib}
+        claimed = held.claims.get(server.id, {}).get(held.providers.get(server.host or "", ""), {})
+        if server.host is not None and any(claimed.get(name) != amount for name, amount in wanted.items()):
+            yield f"{server} claims {claimed}, its flavor asks for {wanted}"
+    for key, (capacity, used) in held.inventories.items():
+        if used != sums[key]:
+            yield f"inventory {key} says {used} are used, allocations say {sums[key]}"
+        if used > capacity:
+            yield f"inventory {key} holds {capacity} and {used} are used"
+
+
+def _of_ports(held: Holdings) -> Iterator[str]:
+    for port in held.ports.values():
+        if not port["device_owner"].startswith("compute:"):
+            continue
+        server = held.servers.get(port["device_id"])
+        if server is None:
+            yield f"port {port['id']} of server {port['device_id']}, which is gone"
+        elif port["id"] not in {interface.port_id for interface in server.interfaces}:
+            yield f"port {port['id']} of {server}, which does not know it"
+        elif port["host"] != (server.host or ""):
+            yield f"port {port['id']} of {server} is bound to {port['host']!r}"
+    for server in held.servers.values():
+        for interface in server.interfaces:
+            port = held.ports.get(interface.port_id)
+            if port is None or port["device_id"] != server.id:
+                yield f"{server} has interface {interface.port_id}, and no such port is its own"
+            elif [fixed["ip_address"] for fixed in port["fixed_ips"]] != [a.address for a in interface.addresses]:
+                yield f"{server} shows {interface.addresses}, port {port['id']} has {port['fixed_ips']}"
+    taken = Counter((subnet, address) for _, subnet, address in held.addresses)
+    yield from (f"address {key} is given {count} times" for key, count in taken.items() if count > 1)
+    for port_id, _, _ in held.addresses:
+        if port_id not in held.ports:
+            yield f"an address belongs to port {port_id}, which is gone"
+
+
+def _of_taps(held: Holdings) -> Iterator[str]:
+    wanted = {
+        (port["host"], port["id"])
+        for port in held.ports.values()
+        if port["host"] and port["device_owner"].startswith("compute:")
+    }
+    plugged = {(host, tap.id) for host, tap in held.taps}
+    yield from (f"port {port} is not plugged on {host}" for host, port in wanted - plugged)
+    yield from (f"port {port} is plugged on {host} and belongs to nobody" for host, port in plugged - wanted)
+    for host, networks in held.wired.items():
+        needed = {held.ports[port]["network_id"] for at, port in wanted if at == host}
+        yield from (f"network {network} is on {host}, where nobody needs it" for network in networks - needed)
+        yield from (f"network {network} is missing on {host}" for network in needed - networks)
