@@ -92,6 +92,7 @@ async def bind_ports(step: StepContext[HostServices], p: BuildParams) -> dict[st
             server.id, server.networks, project_id=server.project_id, host=host.host, epoch=p.epoch,
             hostname=server.hostname, zone=host.zone, security_groups=server.security_groups,
             authority=host.authority(known.token), record=step.trace, steps=(22, 23, 24),
+            look_first=step.is_repeat or p.attempt > 1 or step.flow.boot_id != step.runtime.boot_id,
         )  # fmt: skip
     except (errors.BadRequest, errors.Forbidden, errors.NotFound, errors.Conflict) as refused:
         if is_quota(refused) or not isinstance(refused, errors.Conflict):
