@@ -13,6 +13,7 @@ from pileus.foundation.flow import Runner
 from pileus.foundation.flow.journal import SqlJournal
 from pileus.foundation.runtime import Runtime
 from pileus.foundation.sealing import Sealer
+from pileus.volume.domain.liveness import Liveness
 from pileus.volume.peers.authority import Authority, TokenSource
 from pileus.volume.peers.host import Hosts
 from pileus.volume.peers.image import Images
@@ -51,6 +52,7 @@ class VolumeService:
     sealer: Sealer
     settings: VolumeSettings
     service_token: TokenSource
+    liveness: Liveness
 
     def own_authority(self) -> Authority:
         """Acts with the service's rights alone."""

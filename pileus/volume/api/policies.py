@@ -34,7 +34,9 @@ _OF_ADMINS = """
     volume_extension:volume_type_access:addProjectAccess  volume_extension:volume_type_access:removeProjectAccess
     volume_extension:volume_type_access:get_all_for_type
     volume_extension:quotas:update  volume_extension:quotas:delete  volume_extension:quota_classes:get
-    volume_extension:quota_classes:update  volume_extension:services:index  limits_extension:used_limits:other_project
+    volume_extension:quota_classes:update  volume_extension:services:index
+    scheduler_extension:scheduler_stats:get_pools  volume_extension:volume_type_encryption:get
+    limits_extension:used_limits:other_project
 """
 _OF_MEMBERS = """
     volume:create  volume:create_from_image  volume:update  volume:extend  volume:extend_attached_volume

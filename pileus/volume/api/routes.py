@@ -3,8 +3,20 @@
 from pileus.foundation.http.app import Api
 from pileus.foundation.http.route import Handler, Route
 from pileus.foundation.http.schema import Body
-from pileus.volume.api import attachment_schema, attachments, discovery, volume_schema, volumes
+from pileus.volume.api import (
+    attachment_schema,
+    attachments,
+    cloud_facts,
+    discovery,
+    messages,
+    quotas,
+    type_schema,
+    types,
+    volume_schema,
+    volumes,
+)
 from pileus.volume.api import volume_actions as actions
+from pileus.volume.api import volume_metadata as metadata
 from pileus.volume.api.dress import dress
 from pileus.volume.api.versions import MICROVERSIONS
 
@@ -23,6 +35,8 @@ _VOLUMES = (
           body=volume_schema.CREATE),
     Route("GET", "/v3/volumes/detail", volumes.list_volumes_detail, "volume:get_all", f"{_OP}get:volumes/detail",
           query=volume_schema.LIST),
+    Route("GET", "/v3/volumes/summary", volumes.summarize_volumes, "volume:get_all", f"{_OP}get:volumes/summary",
+          since="3.12"),
     Route("GET", "/v3/volumes/{volume_id}", volumes.show_volume, "volume:get", f"{_OP}get:volumes/*", late=True),
     Route("PUT", "/v3/volumes/{volume_id}", volumes.update_volume, "volume:update", f"{_OP}put:volumes/*", late=True,
           body=volume_schema.UPDATE_OLD, until="3.52"),
@@ -74,11 +88,106 @@ _ACTIONS = (
     _action("os-roll_detaching", actions.roll_detaching, f"{_OLD}roll_detaching", volume_schema.ROLL_DETACHING),
     _action("os-initialize_connection", actions.initialize_connection, f"{_OLD}initialize_connection",
             volume_schema.CONNECT, 200),
+    _action("os-show_image_metadata", metadata.show_image_metadata, "volume_extension:volume_image_metadata:show",
+            volume_schema.SHOW_IMAGE_METADATA, 200),
+    _action("os-set_image_metadata", metadata.set_image_metadata, "volume_extension:volume_image_metadata:set",
+            volume_schema.SET_IMAGE_METADATA, 200),
+    _action("os-unset_image_metadata", metadata.unset_image_metadata, "volume_extension:volume_image_metadata:remove",
+            volume_schema.UNSET_IMAGE_METADATA, 200),
     _action("os-terminate_connection", actions.terminate_connection, f"{_OLD}terminate_connection",
             volume_schema.DISCONNECT),
 )  # fmt: skip
 
-ROUTES: tuple[Route, ...] = (*_DISCOVERY, *_VOLUMES, *_ATTACHMENTS, *_ACTIONS)
+_META = "/v3/volumes/{volume_id}/metadata"
+_METADATA = (
+    Route("GET", _META, metadata.show_metadata, "volume:get_volume_metadata", f"{_OP}get:volumes/*/metadata",
+          late=True),
+    Route("POST", _META, metadata.create_metadata, "volume:create_volume_metadata", f"{_OP}post:volumes/*/metadata",
+          body=volume_schema.METADATA, late=True),
+    Route("PUT", _META, metadata.replace_metadata, "volume:update_volume_metadata", f"{_OP}put:volumes/*/metadata",
+          body=volume_schema.METADATA, late=True),
+    Route("GET", f"{_META}/{{key}}", metadata.show_one, "volume:get_volume_metadata",
+          f"{_OP}get:volumes/*/metadata/*", late=True),
+    Route("PUT", f"{_META}/{{key}}", metadata.update_one, "volume:update_volume_metadata",
+          f"{_OP}put:volumes/*/metadata/*", body=volume_schema.ONE_METADATA, late=True),
+    Route("DELETE", f"{_META}/{{key}}", metadata.delete_one, "volume:delete_volume_metadata",
+          f"{_OP}delete:volumes/*/metadata/*", late=True),
+    Route("GET", "/v3/volumes/{volume_id}/encryption", metadata.show_encryption,
+          "volume_extension:volume_encryption_metadata", f"{_OP}get:volumes/*/encryption", late=True),
+    Route("GET", "/v3/volumes/{volume_id}/encryption/{key}", metadata.show_encryption_key,
+          "volume_extension:volume_encryption_metadata", f"{_OP}get:volumes/*/encryption/*", late=True),
+)  # fmt: skip
+
+_TYPE = "/v3/types/{type_id}"
+_EXT = "volume_extension:"
+_TYPES = (
+    Route("GET", "/v3/types", types.list_types, f"{_EXT}type_get_all", f"{_OP}get:types", query=type_schema.LIST),
+    Route("POST", "/v3/types", types.create_type, f"{_EXT}type_create", f"{_OP}post:types", body=type_schema.CREATE),
+    Route("GET", "/v3/types/default", types.show_default_type, f"{_EXT}type_get", f"{_OP}get:types/default"),
+    Route("GET", _TYPE, types.show_type, f"{_EXT}type_get", f"{_OP}get:types/*"),
+    Route("PUT", _TYPE, types.update_type, f"{_EXT}type_update", f"{_OP}put:types/*", body=type_schema.UPDATE),
+    Route("DELETE", _TYPE, types.delete_type, f"{_EXT}type_delete", f"{_OP}delete:types/*", success=202),
+    Route("GET", f"{_TYPE}/encryption", types.show_encryption, f"{_EXT}volume_type_encryption:get",
+          f"{_OP}get:types/*/encryption"),
+    Route("GET", f"{_TYPE}/extra_specs", types.list_specs, f"{_EXT}types_extra_specs:index",
+          f"{_OP}get:types/*/extra_specs"),
+    Route("POST", f"{_TYPE}/extra_specs", types.create_specs, f"{_EXT}types_extra_specs:create",
+          f"{_OP}post:types/*/extra_specs", body=type_schema.SPECS),
+    Route("GET", f"{_TYPE}/extra_specs/{{key}}", types.show_spec, f"{_EXT}types_extra_specs:show",
+          f"{_OP}get:types/*/extra_specs/*"),
+    Route("PUT", f"{_TYPE}/extra_specs/{{key}}", types.update_spec, f"{_EXT}types_extra_specs:update",
+          f"{_OP}put:types/*/extra_specs/*", body=type_schema.ONE_SPEC),
+    Route("DELETE", f"{_TYPE}/extra_specs/{{key}}", types.delete_spec, f"{_EXT}types_extra_specs:delete",
+          f"{_OP}delete:types/*/extra_specs/*", success=202),
+    Route("GET", f"{_TYPE}/os-volume-type-access", types.list_access, f"{_EXT}volume_type_access:get_all_for_type",
+          f"{_OP}get:types/*/os-volume-type-access"),
+    Route("POST", f"{_TYPE}/action", types.add_access, f"{_EXT}volume_type_access:addProjectAccess",
+          f"{_OP}post:types/*/action:addProjectAccess", success=202, action="addProjectAccess",
+          body=type_schema.ADD_ACCESS),
+    Route("POST", f"{_TYPE}/action", types.remove_access, f"{_EXT}volume_type_access:removeProjectAccess",
+          f"{_OP}post:types/*/action:removeProjectAccess", success=202, action="removeProjectAccess",
+          body=type_schema.REMOVE_ACCESS),
+)  # fmt: skip
+
+_QUOTA = "/v3/os-quota-sets/{target_project_id}"
+_QUOTAS = (
+    Route("GET", _QUOTA, quotas.show_quota, f"{_EXT}quotas:show", f"{_OP}get:os-quota-sets/*", query=quotas.SHOW,
+          late=True),
+    Route("GET", f"{_QUOTA}/defaults", quotas.show_defaults, f"{_EXT}quotas:show",
+          f"{_OP}get:os-quota-sets/*/defaults", late=True),
+    Route("PUT", _QUOTA, quotas.update_quota, f"{_EXT}quotas:update", f"{_OP}put:os-quota-sets/*",
+          body=quotas.UPDATE, late=True),
+    Route("DELETE", _QUOTA, quotas.delete_quota, f"{_EXT}quotas:delete", f"{_OP}delete:os-quota-sets/*", late=True),
+    Route("GET", "/v3/os-quota-class-sets/{class_name}", quotas.show_class, f"{_EXT}quota_classes:get",
+          f"{_OP}get:os-quota-class-sets/*"),
+    Route("PUT", "/v3/os-quota-class-sets/{class_name}", quotas.update_class, f"{_EXT}quota_classes:update",
+          f"{_OP}put:os-quota-class-sets/*", body=quotas.UPDATE_CLASS),
+    Route("GET", "/v3/limits", quotas.show_limits, "limits_extension:used_limits", f"{_OP}get:limits",
+          query=quotas.LIMITS),
+)  # fmt: skip
+
+_MESSAGES = (
+    Route("GET", "/v3/messages", messages.list_messages, "message:get_all", f"{_OP}get:messages", since="3.3",
+          query=messages.LIST),
+    Route("GET", "/v3/messages/{message_id}", messages.show_message, "message:get", f"{_OP}get:messages/*",
+          since="3.3", late=True),
+    Route("DELETE", "/v3/messages/{message_id}", messages.delete_message, "message:delete",
+          f"{_OP}delete:messages/*", success=204, since="3.3", late=True),
+)  # fmt: skip
+
+_FACTS = (
+    Route("GET", "/v3/extensions", cloud_facts.list_extensions, "", f"{_OP}get:extensions"),
+    Route("GET", "/v3/extensions/{alias}", cloud_facts.show_extension, "", f"{_OP}get:extensions/*"),
+    Route("GET", "/v3/os-availability-zone", cloud_facts.list_zones, "", f"{_OP}get:os-availability-zone"),
+    Route("GET", "/v3/resource_filters", cloud_facts.list_filters, "", f"{_OP}get:resource_filters", since="3.33"),
+    Route("GET", "/v3/os-services", cloud_facts.list_services, f"{_EXT}services:index", f"{_OP}get:os-services"),
+    Route("GET", "/v3/scheduler-stats/get_pools", cloud_facts.list_pools,
+          "scheduler_extension:scheduler_stats:get_pools", f"{_OP}get:scheduler-stats/get_pools"),
+)  # fmt: skip
+
+ROUTES: tuple[Route, ...] = (
+    *_DISCOVERY, *_VOLUMES, *_METADATA, *_ATTACHMENTS, *_ACTIONS, *_TYPES, *_QUOTAS, *_MESSAGES, *_FACTS,
+)  # fmt: skip
 
 API = Api(
     name="volume",

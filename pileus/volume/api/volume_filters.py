@@ -43,7 +43,7 @@ def read_query(request: Request[VolumeService]) -> VolumeQuery:
         project_id=project_of(request),
         equal=equal,
         like=_likes(request),
-        metadata=_metadata(request.first("metadata")),
+        metadata=read_mapping(request.first("metadata"), "metadata"),
         times=_times(request),
         sort=read_sort(request, _SORTABLE),
         limit=limit_of(request),
@@ -90,18 +90,18 @@ def _likes(request: Request[VolumeService]) -> dict[str, str]:
             if (values := request.query.get(f"{name}~"))}  # fmt: skip
 
 
-def _metadata(text: str | None) -> Mapping[str, str]:
+def read_mapping(text: str | None, name: str) -> Mapping[str, str]:
     """The mapping of a text like {'key': 'value'}, in Python's or JSON's spelling. Raises: BadRequest (400)."""
     if not text:
         return {}
     try:
         found = ast.literal_eval(text) if len(text) <= _LONGEST else None
     except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError) as wrong:
-        raise BadRequest("Invalid input received: metadata is not a dictionary of texts.") from wrong
+        raise BadRequest(f"Invalid input received: {name} is not a dictionary of texts.") from wrong
     if not isinstance(found, dict) or len(found) > 50 or not all(
         isinstance(key, str) and isinstance(value, str) for key, value in found.items()
     ):  # fmt: skip
-        raise BadRequest("Invalid input received: metadata is not a dictionary of texts.")
+        raise BadRequest(f"Invalid input received: {name} is not a dictionary of texts.")
     return found
 
 

@@ -88,5 +88,7 @@ FORCE_DETACH = Body(
 CONNECT = Body("os-initialize_connection", Field("connector", connector, required=True))
 DISCONNECT = Body("os-terminate_connection", Field("connector", connector, required=True))
 SHOW_IMAGE_METADATA = Body("os-show_image_metadata", value=_anything)
+SET_IMAGE_METADATA = Body("os-set_image_metadata", Field("metadata", metadata, required=True))
+UNSET_IMAGE_METADATA = Body("os-unset_image_metadata", Field("key", text(1, 255), required=True))
 
 LIST = Query(LIMIT, MARKER, OFFSET, Param("sort", text()), Param("sort_key", text()), Param("sort_dir", text()))

@@ -8,6 +8,7 @@ from pileus.foundation.runtime import Runtime
 from pileus.foundation.sealing import Sealer
 from pileus.volume.app.conductor import Conductor
 from pileus.volume.app.repair import keep_repairing
+from pileus.volume.domain.liveness import Liveness
 from pileus.volume.flows.following import FLOWS, FollowingJournal
 from pileus.volume.peers.authority import TokenSource
 from pileus.volume.peers.host import Hosts
@@ -34,7 +35,7 @@ def assemble(
     service = VolumeService(
         database=database, runtime=runtime, bus=bus, journal=journal, runner=runner,
         hosts=Hosts(bus, settings.call_timeout_s), images=images, servers=servers, sealer=sealer, settings=settings,
-        service_token=service_token,
+        service_token=service_token, liveness=Liveness(settings.host_down_s),
     )  # fmt: skip
     runner.services = service
     return service

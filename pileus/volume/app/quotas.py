@@ -1,6 +1,6 @@
 """Quotas: reading and changing limits, counting what is used."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pileus.foundation.database import Transaction
 from pileus.volume.domain import quota
@@ -11,13 +11,19 @@ from pileus.volume.store import quotas, types, volumes
 async def limits(service: VolumeService, project_id: str) -> dict[str, int]:
     """Every limit of a project, those of types too; -1 is no limit."""
     names = await types.names(service.database)
-    return {**quota.type_limits(names.values()), **await quotas.limits(service.database, project_id)}
+    return _with_types(await quotas.limits(service.database, project_id), names.values())
 
 
 async def defaults(service: VolumeService) -> dict[str, int]:
     """The limits of projects that have none of their own."""
     names = await types.names(service.database)
-    return {**quota.type_limits(names.values()), **await quotas.defaults(service.database)}
+    return _with_types(await quotas.defaults(service.database), names.values())
+
+
+def _with_types(limits: dict[str, int], names: Iterable[str]) -> dict[str, int]:
+    """The limits, those of types in their place; limits of types that are gone are left out."""
+    of_types = quota.type_limits(names)
+    return {name: limits.get(name, default) for name, default in {**quota.DEFAULT_LIMITS, **of_types}.items()}
 
 
 async def used(service: VolumeService, project_id: str) -> dict[str, int]:
@@ -36,7 +42,7 @@ async def update(
         in_use = await volumes.used(tx, project_id, names)
         quota.check_new_limits(changes, known, in_use, below=skip_validation)
         await quotas.put(tx, project_id, changes)
-        return {**quota.type_limits(names.values()), **await quotas.limits(tx, project_id)}
+        return _with_types(await quotas.limits(tx, project_id), names.values())
 
     return await service.database.transact(work)
 
@@ -48,7 +54,7 @@ async def update_defaults(service: VolumeService, changes: Mapping[str, int]) ->
         names = await types.names(tx)
         quota.check_new_limits(changes, {**quota.DEFAULT_LIMITS, **quota.type_limits(names.values())}, {}, below=True)
         await quotas.put(tx, quotas.DEFAULT_CLASS, changes)
-        return {**quota.type_limits(names.values()), **await quotas.defaults(tx)}
+        return _with_types(await quotas.defaults(tx), names.values())
 
     return await service.database.transact(work)
 

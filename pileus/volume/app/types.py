@@ -32,7 +32,7 @@ async def for_new_volume(service: VolumeService, context: Context, name_or_id: s
 
 async def get(service: VolumeService, context: Context, type_id: str) -> VolumeType:
     """Raises: TypeNotFound (404)."""
-    kind = await types.find(service.database, DEFAULT_TYPE_ID if type_id == "default" else type_id)
+    kind = await types.find(service.database, type_id)
     if kind is None or not await _may_use(service, context, kind):
         raise TypeNotFound(type_id=type_id)
     return kind

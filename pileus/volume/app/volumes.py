@@ -139,6 +139,27 @@ async def update(service: VolumeService, volume: Volume, facts: Mapping[str, Any
     return await change(service, volume, Action.UPDATE, lambda found, now: changed(found, now, **facts))
 
 
+async def change_metadata(
+    service: VolumeService, volume: Volume, how: Callable[[dict[str, str]], dict[str, str]]
+) -> dict[str, str]:
+    """Change the metadata as they are now, and return them."""
+    saved = await change(
+        service, volume, Action.SET_METADATA, lambda found, now: changed(found, now, metadata=how(found.metadata))
+    )
+    return saved.metadata
+
+
+async def change_image_metadata(
+    service: VolumeService, volume: Volume, how: Callable[[dict[str, Any]], dict[str, Any]]
+) -> dict[str, Any]:
+    """Change what the volume remembers of its image, and return it."""
+    saved = await change(
+        service, volume, Action.SET_METADATA,
+        lambda found, now: changed(found, now, image_metadata=how(found.image_metadata or {})),
+    )  # fmt: skip
+    return saved.image_metadata or {}
+
+
 async def set_bootable(service: VolumeService, volume: Volume, *, is_bootable: bool) -> Volume:
     return await change(
         service, volume, Action.SET_BOOTABLE, lambda found, now: changed(found, now, is_bootable=is_bootable)

@@ -19,9 +19,8 @@ DEFAULT_LIMITS: Mapping[str, int] = {
     "gigabytes": 1000,
     "backups": 10,
     "backup_gigabytes": 1000,
+    "groups": 10,
 }
-GROUPS = 10
-"""How many groups a project may have; shown beside the others, and not to be changed by them."""
 
 PER_TYPE = ("volumes", "gigabytes", "snapshots")
 

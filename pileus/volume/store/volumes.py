@@ -50,6 +50,7 @@ _BY_ATTACHMENT = sql(
 )
 _EVERY = sql(f"SELECT {FIELDS} FROM {SOURCE}")
 _OF_BACKEND = sql("SELECT id, status FROM volume_volumes WHERE backend = :backend")
+_ALLOCATED = sql("SELECT backend, SUM(counted_gib) AS gib FROM volume_volumes GROUP BY backend")
 _BUSY = sql(f"SELECT {FIELDS} FROM {SOURCE} WHERE v.action IS NOT NULL ORDER BY v.updated_at LIMIT 1000")
 _OF_TYPE = sql("SELECT id FROM volume_volumes WHERE type_id = :type_id LIMIT 1")
 _LET_GO = sql(
@@ -161,6 +162,11 @@ async def busy(reader: Database) -> list[Volume]:
 
 async def is_type_used(reader: Database | Transaction, type_id: str) -> bool:
     return await reader.one(_OF_TYPE, type_id=type_id) is not None
+
+
+async def allocated(reader: Database) -> dict[str, int]:
+    """How many GiB were promised of each back end."""
+    return {row["backend"]: row["gib"] for row in await reader.all(_ALLOCATED)}
 
 
 async def let_go(reader: Database, before: int) -> list[tuple[str, str]]:

@@ -1,0 +1,38 @@
+"""The volume-hosts, as operators see them."""
+
+from typing import Any
+
+import msgspec
+
+from pileus.volume.service import VolumeService
+from pileus.volume.store import hosts, volumes
+
+
+class HostState(msgspec.Struct, frozen=True, kw_only=True):
+    """One back end's host. Times are UTC microseconds."""
+
+    backend: str
+    host: str
+    is_alive: bool
+    is_disabled: bool
+    reason: str | None
+    last_seen_at: int
+    allocated_gib: int
+    facts: dict[str, Any]
+
+
+async def all_services(service: VolumeService) -> list[HostState]:
+    """Every back end that was ever heard of; alive is one whose heartbeats grew lately, by this process' clock."""
+    now = service.runtime.monotonic()
+    allocated = await volumes.allocated(service.database)
+    found = []
+    for row in await hosts.all_hosts(service.database):
+        service.liveness.observe(row.backend, row.beats, now)
+        found.append(
+            HostState(
+                backend=row.backend, host=service.settings.host, is_alive=service.liveness.is_alive(row.backend, now),
+                is_disabled=row.is_disabled, reason=row.reason, last_seen_at=row.last_seen_at,
+                allocated_gib=allocated.get(row.backend, 0), facts=row.facts,
+            )
+        )  # fmt: skip
+    return found
