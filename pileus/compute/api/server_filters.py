@@ -50,6 +50,10 @@ _FOR_ALL_LATER = frozenset(
         "task_state", "vm_state", "progress", "user_id",
     }
 )  # fmt: skip
+_SINCE = {
+    "tags": (2, 26), "tags-any": (2, 26), "not-tags": (2, 26), "not-tags-any": (2, 26), "changes-before": (2, 66),
+    "locked": (2, 73),
+}  # fmt: skip
 _TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
 _FALSE = frozenset({"0", "f", "false", "off", "n", "no"})
 _POWER = {state.name: state for state in PowerState}
@@ -103,13 +107,14 @@ def read_query(request: Request[Compute], form: Form, action: str, *, with_admin
 
 def _allowed(request: Request[Compute]) -> dict[str, str]:
     """The filters that this caller may use; others are passed over, as the reference does."""
-    found = {name: values[-1] for name, values in request.query.items()}
+    version = request.version
+    found = {name: values[-1] for name, values in request.query.items() if version >= _SINCE.get(name, version)}
     if request.may("os_compute_api:servers:allow_all_filters", {"project_id": request.context.project_id}):
         return found
     names = _FOR_ALL
-    if request.version >= (2, 5):
+    if version >= (2, 5):
         names = names | {"ip6"}
-    if request.version >= (2, 83):
+    if version >= (2, 83):
         names = names | _FOR_ALL_LATER
     return {name: value for name, value in found.items() if name in names}
 
@@ -204,8 +209,9 @@ def _sort(request: Request[Compute]) -> tuple[tuple[str, str], ...]:
             found.setdefault(key, way)
     if len(ways) > max(len(keys), 1):
         raise BadRequest("Sort direction array length exceeds sort key array length")
-    last = next(reversed(found.values()), "desc")
-    found.setdefault("uuid", last)
+    if not found:
+        found["created_at"] = "desc"
+    found.setdefault("uuid", next(reversed(found.values())))
     return tuple(found.items())
 
 

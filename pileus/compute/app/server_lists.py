@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from pileus.compute.domain.server_query import Listed, ServerQuery, admits, texts_of
 from pileus.compute.service import Compute
 from pileus.compute.store import server_lists
@@ -19,6 +21,8 @@ async def listed(compute: Compute, query: ServerQuery) -> list[Listed]:
 
     Raises: MarkerNotFound, BadPattern (400).
     """
+    if query.config_drive is not None:
+        query = replace(query, form="whole")
     fits = _fits(query)
     found: list[Listed] = []
     place: Place | None = None

@@ -90,7 +90,7 @@ async def page(reader: Database, query: ServerQuery, *, limit: int, marker: str 
     where = _conditions(query, values)
     if marker is not None:
         where.append(await _after_marker(reader, query, marker, values))
-    whole_row = bool(query.patterns)
+    whole_row = bool(query.patterns) or query.form == "whole"
     shape = (query.form, query.with_admin, whole_row, tuple(where), query.sort)
     statement = _texts.get(shape)
     if statement is None:

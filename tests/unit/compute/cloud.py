@@ -86,7 +86,7 @@ class FakeImages:
 
 @dataclass
 class FakeNetworks:
-    """Takes every network but those in `missing` for usable; keeps ports and security groups as the network service shows them."""
+    """Takes every network but those in `missing`; keeps ports and groups as the network service shows them."""
 
     ports: list[dict[str, Any]] = field(default_factory=list)
     groups: list[dict[str, Any]] = field(default_factory=list)
@@ -192,7 +192,7 @@ class Cloud:
 
     async def server(self, number: int = 1, **facts: Any) -> Server:
         """A server in the database, at rest on a host unless the facts say otherwise."""
-        before = a_server(number)
+        before = a_server(number, **{name: facts[name] for name in ("project_id", "user_id") if name in facts})
 
         async def work(tx: Transaction) -> Server:
             await servers.insert(tx, before)

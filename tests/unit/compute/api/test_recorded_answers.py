@@ -128,7 +128,7 @@ class Replay:
         headers = {"openstack-api-version": f"compute {record['version']}"} if record["version"] else {}
         found = await self.cloud.peer.request(record["method"], prefix + path, body=body, token=token, headers=headers)
         answer = found.json() if found.body else None
-        if record["status"] == 202 and record["name"].startswith("server create,") or record["name"] == "server create":
+        if record["path"] == "/servers" and record["method"] == "POST" and record["status"] == 202:
             self.ids[record["answer"]["server"]["id"]] = answer["server"]["id"]
         if found.status != record["status"]:
             return [f"{found.status} instead of {record['status']}: {answer}"]
@@ -144,13 +144,13 @@ class Replay:
 
     def _headers(self, record: dict[str, Any], headers: dict[str, str]) -> list[str]:
         names = ("openstack-api-version", "x-openstack-nova-api-version", "location", "www-authenticate")
-        found = []
-        for name in names:
-            if (name in record["headers"]) != (name in headers):
-                found.append(f"header {name}: {headers.get(name)} instead of {record['headers'].get(name)}")
-            elif name.endswith("version") and headers.get(name) != record["headers"].get(name):
-                found.append(f"header {name}: {headers.get(name)} instead of {record['headers'].get(name)}")
-        return found
+        expected = record["headers"]
+        return [
+            f"header {name}: {headers.get(name)} instead of {expected.get(name)}"
+            for name in names
+            if (name in expected) != (name in headers)
+            or (name.endswith("version") and headers.get(name) != expected.get(name))
+        ]
 
 
 def a_port(server: Server) -> dict[str, Any]:
