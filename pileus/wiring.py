@@ -239,6 +239,7 @@ class Cloud:
         identity = identity_service.build(
             self.database, self.runtime, Keyring(keys, max(keys)), self.epoch,
             IdentitySettings(cloud_url=settings.public_url, password_cost=Cost(**settings.password_cost)),
+            Sealer(self.secrets.sealing_key, self.runtime),
         )  # fmt: skip
         await identity_service.start(identity)
         self._closers.append(partial(identity_service.stop, identity))
