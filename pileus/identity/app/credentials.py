@@ -103,8 +103,8 @@ async def update(identity: Identity, id: str, blob: str | None, extra: dict[str,
         before, after = read_ec2(old.blob), read_ec2(new.blob)
         if before is None or after is None:
             raise InvalidBlob()
-        if (before.access, before.trust_id) != (after.access, after.trust_id):
-            raise Unchangeable(attribute="access key or trust of an EC2 credential")
+        if before.trust_id != after.trust_id:
+            raise Unchangeable(attribute="the trust of an EC2 credential")
     sealed = _seal(identity, new)
 
     async def work(tx: Transaction) -> None:
