@@ -1,7 +1,7 @@
 """A network service by itself, with callers made up for the test: each token names one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -124,3 +124,26 @@ async def network_cloud(
         await asyncio.sleep(0)
         await database.close()
         await runtime.stop()
+
+
+def play(
+    directory: Path,
+    story: Callable[[NetworkCloud], Awaitable[None]],
+    settings: NetworkSettings | None = None,
+    policies: Mapping[str, str] | None = None,
+) -> None:
+    """Run a story on a fresh service."""
+
+    async def go() -> None:
+        async with network_cloud(directory, settings, policies) as cloud:
+            await story(cloud)
+
+    asyncio.run(go())
+
+
+def fault(answer: Any) -> tuple[str, str]:
+    """Type and message of an error, whose shape is checked."""
+    assert set(answer) == {"NeutronError"}
+    error = answer["NeutronError"]
+    assert set(error) == {"type", "message", "detail"}
+    return error["type"], error["message"]

@@ -132,6 +132,7 @@ async def remove_interface(request: Call) -> Response:
 async def _named(request: Call) -> tuple[str | None, str | None]:
     """The subnet or port to plug into, if the caller may see it. Raises: SubnetNotFound, PortNotFound (404)."""
     subnet_id, port_id = request.body.get("subnet_id"), request.body.get("port_id")
+    router_interfaces.check_one_named(subnet_id, port_id)
     if subnet_id is not None:
         subnet = await subnets.find(request.service, subnet_id)
         network = await networks.find(request.service, subnet.network_id) if subnet else None

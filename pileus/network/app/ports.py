@@ -109,10 +109,19 @@ async def create(service: NetworkService, wanted: Sequence[NewPort], actor: Acto
         return [await insert(tx, service, new, actor) for new in wanted]
 
     made = await service.transact(work)
-    for stored in made:
-        if stored.port.host:
-            service.hosts.port_changed(stored.port.host, stored.port.id, stored.port.network_id)
-    return made
+    return [await _wired(service, stored) for stored in made]
+
+
+async def _wired(service: NetworkService, stored: StoredPort) -> StoredPort:
+    """The port once its host knows of it: compute's own bindings (they name an epoch) are answered when plugged."""
+    port = stored.port
+    if not port.host:
+        return stored
+    if not stored.fence.epoch:
+        service.hosts.port_changed(port.host, port.id, port.network_id)
+        return stored
+    await service.hosts.plug(port.host, port.id, port.network_id)
+    return await ports.find(service.database, port.id) or stored
 
 
 async def insert(tx: Transaction, service: NetworkService, new: NewPort, actor: Actor) -> StoredPort:
@@ -178,9 +187,7 @@ async def _groups(tx: Transaction, service: NetworkService, new: NewPort, actor:
     return (await default_group.ensure(tx, service, new.project_id),)
 
 
-async def _checked_groups(
-    tx: Transaction, ids: Sequence[str], project_id: str, actor: Actor
-) -> tuple[str, ...]:
+async def _checked_groups(tx: Transaction, ids: Sequence[str], project_id: str, actor: Actor) -> tuple[str, ...]:
     unique = tuple(dict.fromkeys(ids))
     if not unique:
         return ()
@@ -245,8 +252,12 @@ async def update(
         return old, new
 
     old, new = await service.transact(work)
-    for host in {old.port.host, new.port.host} - {""}:
-        service.hosts.port_changed(host, port_id, new.port.network_id)
+    if new.fence.number != old.fence.number:
+        if old.port.host and old.port.host != new.port.host:
+            service.hosts.port_changed(old.port.host, port_id, new.port.network_id)
+        return await _wired(service, new)
+    if new.port.host:
+        service.hosts.port_changed(new.port.host, port_id, new.port.network_id)
     return new
 
 
@@ -263,9 +274,7 @@ def _check_linked(old: StoredPort, change: PortChange) -> None:
         )
 
 
-async def _changed(
-    tx: Transaction, service: NetworkService, port: Port, change: PortChange, actor: Actor
-) -> Port:
+async def _changed(tx: Transaction, service: NetworkService, port: Port, change: PortChange, actor: Actor) -> Port:
     plain = {
         name: value
         for name in ("name", "description", "admin_state_up", "device_owner", "port_security_enabled")

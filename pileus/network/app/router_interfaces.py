@@ -49,6 +49,14 @@ def _refused(reason: str) -> BadRequest:
 
 
 # -- plug in ------------------------------------------------------------------------------------------------------
+def check_one_named(subnet_id: str | None, port_id: str | None) -> None:
+    """Raises: BadRequest (400) unless exactly one of the two is named."""
+    if subnet_id is None and port_id is None:
+        raise _refused("Either subnet_id or port_id must be specified")
+    if subnet_id is not None and port_id is not None:
+        raise _refused("Cannot specify both subnet-id and port-id")
+
+
 async def add(
     service: NetworkService, router_id: str, *, subnet_id: str | None, port_id: str | None, actor: Actor
 ) -> Interface:
@@ -57,10 +65,7 @@ async def add(
     Raises: BadRequest (400), NotAuthorized (403), RouterNotFound, SubnetNotFound, PortNotFound (404), PortInUse,
     IpAddressAlreadyAllocated, OverQuota (409).
     """
-    if subnet_id is None and port_id is None:
-        raise _refused("Either subnet_id or port_id must be specified")
-    if subnet_id is not None and port_id is not None:
-        raise _refused("Cannot specify both subnet-id and port-id")
+    check_one_named(subnet_id, port_id)
 
     async def work(tx: Transaction) -> Interface:
         router = await held(tx, router_id)

@@ -56,13 +56,11 @@ async def _insert(
     subnet = plan(new, id=service.runtime.uuid(), project_id=project_id, is_external=network.is_external)
     subnet = msgspec.structs.replace(subnet, created_at=written(now), updated_at=written(now))
     check_mtu(network.id, network.mtu, {subnet.ip_version})
-    others = await subnets.of_network(tx, network.id)
-    check_overlap(subnet, others)
+    check_overlap(subnet, await subnets.of_network(tx, network.id))
     await subnets.insert(tx, subnet, network.project_id, now)
     await addresses.open_pools(tx, subnet)
     await _list_in_network(tx, network, (*network.subnets, subnet.id), now)
-    if others:
-        touched.update(await _tell_ports(tx, service, network.id, subnet, now))
+    touched.update(await _tell_ports(tx, network.id, subnet, now))
     return subnet
 
 
@@ -71,9 +69,7 @@ async def _list_in_network(tx: Transaction, network: Network, ids: tuple[str, ..
     await networks.update(tx, network, next_revision(network, new, now), now)
 
 
-async def _tell_ports(
-    tx: Transaction, service: NetworkService, network_id: str, subnet: Subnet, now: int
-) -> set[tuple[str, str]]:
+async def _tell_ports(tx: Transaction, network_id: str, subnet: Subnet, now: int) -> set[tuple[str, str]]:
     """Give the ports that are there already their address in the new subnet; returns the hosts to be told."""
     hosts: set[tuple[str, str]] = set()
     if subnet.is_automatic:
