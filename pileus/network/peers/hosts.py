@@ -1,8 +1,10 @@
 """What the network service tells the hosts: that something of theirs has changed. A nudge, never the truth."""
 
+import logging
 from typing import Protocol
 
 from pileus.foundation.bus import Bus
+from pileus.foundation.errors import Error
 
 
 def host_topic(host: str) -> str:
@@ -21,6 +23,15 @@ class Hosts(Protocol):
         """What guests of a network on this host are told has changed."""
         ...
 
+    async def plug(self, host: str, port_id: str, network_id: str) -> None:
+        """Return once the port is wired on this host and reported, or once that takes too long."""
+        ...
+
+
+PLUG_TIMEOUT_S = 15.0
+
+log = logging.getLogger("pileus.network")
+
 
 class BusHosts:
     """Hosts behind the bus: casts `port_changed` {port_id, network_id} and `network_changed` {network_id}."""
@@ -34,3 +45,10 @@ class BusHosts:
 
     def network_changed(self, host: str, network_id: str) -> None:
         self._bus.cast(host_topic(host), "network_changed", {"network_id": network_id}, source="network")
+
+    async def plug(self, host: str, port_id: str, network_id: str) -> None:
+        args = {"port_id": port_id, "network_id": network_id}
+        try:
+            await self._bus.call(host_topic(host), "port_changed", args, timeout_s=PLUG_TIMEOUT_S, source="network")
+        except Error as error:  # the port stays DOWN; its host looks by itself and wires it later
+            log.warning("port %s on %s: %s", port_id, host, error)
