@@ -7,7 +7,7 @@ decides the format by the bytes, holds no more than some spans of the header, an
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pileus.image.domain.errors import FormatMismatch, UnsafeImage, VirtualSizeTooLarge
+from pileus.image.domain.errors import FormatMismatch, TruncatedImage, UnsafeImage, VirtualSizeTooLarge
 from pileus.image.domain.inspector import detect, ploop, qcow2, vdi, vhd, vhdx, vmdk
 from pileus.image.domain.inspector.reading import HEAD, Reader, Reading
 
@@ -89,6 +89,8 @@ class Inspector:
         size = self.size
         if self._reader is not None:
             size = self._reader.finish(self._tail, self.size).virtual_size
+        elif self._declared == "iso" and self.size < detect.ISO_REACH:
+            raise TruncatedImage(reason="it ends inside its volume descriptor")
         if size > self._most:
             raise VirtualSizeTooLarge(size=size, most=self._most)
         return Inspection(self._found or self._declared, self._content, self.size, size)

@@ -47,6 +47,8 @@ def check_descriptor(raw: bytes) -> None:
     """Refuse a descriptor that tells of any file but the one it is in. Tools search it without regard to case."""
     whole = raw.lower()
     text = whole.split(b"\0", 1)[0]
+    if not text.startswith(b"# disk descriptorfile") or not text.isascii():
+        raise UnsafeImage(reason="its VMDK descriptor is broken")
     if b"parentfilenamehint" in whole:
         raise UnsafeImage(reason="its VMDK descriptor names a parent")
     kinds = _CREATE_TYPE.findall(text)

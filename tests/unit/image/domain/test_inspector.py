@@ -3,6 +3,7 @@
 import io
 import tracemalloc
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given, settings
@@ -133,7 +134,9 @@ FLAT = samples.DESCRIPTOR.replace(b"monolithicSparse", b"monolithicFlat")
         (samples.vmdk(FLAT), "subformat"),
         (samples.vmdk(samples.DESCRIPTOR.replace(b"monolithicSparse", b"twoGbMaxExtentFlat")), "subformat"),
         (samples.vmdk(samples.DESCRIPTOR.replace(b"createType", b"#")), "subformat"),
-        (samples.vmdk(b'# createType="monolithicFlat"\n' + samples.DESCRIPTOR), "subformat"),
+        (samples.vmdk(samples.DESCRIPTOR.replace(b"version", b'# createType="monolithicFlat"\nversion')), "subformat"),
+        (samples.vmdk(b"version=1\n" + samples.DESCRIPTOR), "broken"),
+        (samples.vmdk(samples.DESCRIPTOR.replace(b"ide", "idé".encode())), "broken"),
         (samples.vmdk(samples.DESCRIPTOR + b'createType="monolithicFlat"\n'), "subformat"),
         (samples.vmdk(samples.DESCRIPTOR + b'parentFileNameHint="/etc/passwd"\n'), "parent"),
         (samples.vmdk(samples.DESCRIPTOR + b"\0" * 9 + b'PARENTFILENAMEHINT="/etc/passwd"\n'), "parent"),
@@ -176,7 +179,9 @@ def test_a_stream_optimised_vmdk_with_its_footer_is_let_in() -> None:
 
 
 def test_a_descriptor_of_blank_lines_costs_no_time() -> None:
-    assert "subformat" in refusal(samples.vmdk(b"\n" * 60_000, descriptor_sectors=120), "vmdk")
+    assert "subformat" in refusal(
+        samples.vmdk(b"# Disk DescriptorFile" + b"\n" * 60_000, descriptor_sectors=120), "vmdk"
+    )
 
 
 @pytest.mark.parametrize(
@@ -333,30 +338,44 @@ def pieces(raw: bytes, sizes: Iterable[int]) -> Iterable[bytes]:
     yield raw[at:]
 
 
+@dataclass(frozen=True)
+class Mutant:
+    """A valid image with some bytes changed, and perhaps an end cut off."""
+
+    name: str
+    changes: tuple[tuple[int, bytes], ...]
+    size: int
+
+    def raw(self) -> bytes:
+        raw = bytearray(samples.VALID[self.name])
+        for at, change in self.changes:
+            raw[at : at + len(change)] = change[: len(raw) - at]
+        return bytes(raw[: self.size])
+
+
 @st.composite
-def mutated(draw: st.DrawFn) -> tuple[str, bytes]:
-    """A valid image with some bytes changed, most of them where headers are, and perhaps an end cut off."""
+def mutants(draw: st.DrawFn) -> Mutant:
+    """Most changes are where headers are."""
     name = draw(st.sampled_from(sorted(samples.VALID)))
-    raw = bytearray(samples.VALID[name])
-    places = st.one_of(st.integers(0, 600), st.integers(0, len(raw) - 1), st.integers(0x30000, 0x30060))
-    for at in draw(st.lists(places.filter(lambda at: at < len(raw)), max_size=6)):
-        change = draw(st.one_of(st.binary(min_size=1, max_size=8), st.just(b"\xff" * 8), st.just(bytes(8))))
-        raw[at : at + len(change)] = change[: len(raw) - at]
-    return name, bytes(raw[: draw(st.one_of(st.just(len(raw)), st.integers(0, len(raw))))])
+    size = len(samples.VALID[name])
+    places = st.one_of(st.integers(0, 1100), st.integers(0, size - 1), st.integers(0x30000, 0x30060))
+    change = st.one_of(st.binary(min_size=1, max_size=8), st.just(b"\xff" * 8), st.just(bytes(8)))
+    changes = draw(st.lists(st.tuples(places.filter(lambda at: at < size), change), max_size=6))
+    return Mutant(name, tuple(changes), draw(st.one_of(st.just(size), st.integers(0, size))))
 
 
 @settings(max_examples=400, deadline=None)
-@given(mutated(), FORMATS, CHUNKS)
-def test_nothing_but_its_own_refusal_ever_comes_out(image: tuple[str, bytes], declared: str, sizes: list[int]) -> None:
-    inspector = Inspector(declared)
+@given(mutants(), FORMATS, CHUNKS)
+def test_nothing_but_its_own_refusal_ever_comes_out(image: Mutant, declared: str, sizes: list[int]) -> None:
+    inspector, raw = Inspector(declared), image.raw()
     try:
-        for piece in pieces(image[1], sizes):
+        for piece in pieces(raw, sizes):
             inspector.feed(piece)
         found = inspector.finish()
     except UnsafeImage as refused:
         assert refused.text
     else:
-        assert found.size == len(image[1])
+        assert found.size == len(raw)
 
 
 @settings(max_examples=200, deadline=None)
@@ -372,10 +391,10 @@ def test_any_bytes_get_a_verdict(raw: bytes, declared: str, sizes: list[int]) ->
 
 
 @settings(max_examples=300, deadline=None)
-@given(mutated(), CHUNKS)
-def test_the_verdict_does_not_depend_on_how_the_bytes_arrive(image: tuple[str, bytes], sizes: list[int]) -> None:
+@given(mutants(), CHUNKS)
+def test_the_verdict_does_not_depend_on_how_the_bytes_arrive(image: Mutant, sizes: list[int]) -> None:
     def verdict(parts: Iterable[bytes]) -> object:
-        inspector = Inspector(image[0])
+        inspector = Inspector(image.name)
         try:
             for part in parts:
                 inspector.feed(part)
@@ -383,13 +402,13 @@ def test_the_verdict_does_not_depend_on_how_the_bytes_arrive(image: tuple[str, b
         except UnsafeImage as refused:
             return type(refused), refused.text
 
-    assert verdict([image[1]]) == verdict(pieces(image[1], sizes))
+    assert verdict([image.raw()]) == verdict(pieces(image.raw(), sizes))
 
 
 @settings(max_examples=300, deadline=None)
-@given(mutated())
-def test_what_is_let_in_passes_the_oracle_too(image: tuple[str, bytes]) -> None:
-    name, raw = image
+@given(mutants())
+def test_what_is_let_in_passes_the_oracle_too(image: Mutant) -> None:
+    name, raw = image.name, image.raw()
     try:
         inspect(raw, name)
     except UnsafeImage:
@@ -416,6 +435,11 @@ def test_memory_stays_flat_while_a_large_image_streams_past(name: str) -> None:
     tracemalloc.stop()
     assert inspector.size > 500 * MIB
     assert peak < MIB
+
+
+def test_an_iso_ends_behind_its_volume_descriptor() -> None:
+    assert inspect(samples.iso()[:0x8800], "iso").content == "iso"
+    assert "truncated" in refusal(samples.iso()[:0x87FF], "iso")
 
 
 def test_a_truncation_is_told_apart_from_malice() -> None:
