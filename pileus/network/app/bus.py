@@ -15,6 +15,7 @@ def serve(service: NetworkService) -> None:
 
     async def desired(delivery: Delivery) -> Any:
         host, port_id = delivery.args["host"], delivery.args.get("port_id")
+        service.hosts.heard_of(host)
         plan = await (plans.port_plan(service, host, port_id) if port_id else plans.host_plan(service, host))
         return msgspec.to_builtins(plan)
 

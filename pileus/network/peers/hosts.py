@@ -24,7 +24,14 @@ class Hosts(Protocol):
         ...
 
     async def plug(self, host: str, port_id: str, network_id: str) -> None:
-        """Return once the port is wired on this host and reported, or once that takes too long."""
+        """Return once the port is wired on this host and reported, or once that takes too long.
+
+        A host that never spoke to us is only nudged: nobody may be there.
+        """
+        ...
+
+    def heard_of(self, host: str) -> None:
+        """This host's agent has spoken."""
         ...
 
 
@@ -38,6 +45,10 @@ class BusHosts:
 
     def __init__(self, bus: Bus):
         self._bus = bus
+        self._known: set[str] = set()
+
+    def heard_of(self, host: str) -> None:
+        self._known.add(host)
 
     def port_changed(self, host: str, port_id: str, network_id: str) -> None:
         args = {"port_id": port_id, "network_id": network_id}
@@ -47,6 +58,9 @@ class BusHosts:
         self._bus.cast(host_topic(host), "network_changed", {"network_id": network_id}, source="network")
 
     async def plug(self, host: str, port_id: str, network_id: str) -> None:
+        if host not in self._known:
+            self.port_changed(host, port_id, network_id)
+            return
         args = {"port_id": port_id, "network_id": network_id}
         try:
             await self._bus.call(host_topic(host), "port_changed", args, timeout_s=PLUG_TIMEOUT_S, source="network")
