@@ -4,6 +4,7 @@ Steps 9 to 12 of a launch. The claim decides, not the snapshot: a lost claim mea
 is said only after a pass over fresh figures. Repeated, it answers with the host that the row already names.
 """
 
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -13,10 +14,11 @@ from pileus.compute.domain.candidate import Candidate, Inventory, Policy, Wanted
 from pileus.compute.domain.errors import ServerNotFound
 from pileus.compute.domain.launch import WantedPlace
 from pileus.compute.domain.server import Server, changed
-from pileus.compute.domain.server_states import Action
+from pileus.compute.domain.server_states import REMOVES, Action
 from pileus.compute.flows.launch_server import build_id, cast_launch
 from pileus.compute.service import SCHEDULER, Compute
 from pileus.compute.store import server_groups, servers, services
+from pileus.foundation.alone import Alone
 from pileus.foundation.bus import Delivery
 from pileus.foundation.database import Transaction
 from pileus.foundation.errors import ConcurrentChange, Conflict
@@ -114,27 +116,38 @@ class Scheduler:
     def __init__(self, compute: Compute):
         self._compute = compute
         self._picture = HostPicture(compute)
+        self._alone = Alone()
 
     def serve(self) -> None:
         self._compute.bus.serve(SCHEDULER, {"select_host": self.select_host})
 
     async def select_host(self, delivery: Delivery) -> dict[str, Any]:
-        """Choose and claim a host for a server, write it into the row, and cast the launch to it."""
+        """Choose and claim a host for a server, write it into the row, and cast the launch to it.
+
+        Asked again it names the same host, also when the server has come up there meanwhile.
+        """
         args, record = delivery.args, delivery.trace
-        server = await servers.find(self._compute.database, args["server_id"])
-        if server is None:
-            raise ServerNotFound(server_id=args["server_id"])
-        if server.action is not Action.LAUNCH:
-            raise Superseded(server_id=server.id)
-        if server.host is None:
-            server = await self._place(server, args, record)
-        assert server.host is not None
-        cast_launch(self._compute, server, args["flow_id"], args["attempt"], delivery.request_id, record)
+        async with self._alone.with_(args["server_id"]):  # the message may have come twice
+            server = await self._placed(args, record)
+        if server.action is Action.LAUNCH:
+            cast_launch(self._compute, server, args["flow_id"], args["attempt"], delivery.request_id, record)
         return {
             "host": server.host,
             "epoch": server.epoch,
             "build": build_id(args["flow_id"], args["attempt"]),
         }
+
+    async def _placed(self, args: dict[str, Any], record: Trace) -> Server:
+        server = await servers.find(self._compute.database, args["server_id"])
+        if server is None:
+            raise ServerNotFound(server_id=args["server_id"])
+        if server.action in REMOVES:
+            raise Superseded(server_id=server.id)
+        if server.host is not None:
+            return server
+        if server.action is not Action.LAUNCH:
+            raise Superseded(server_id=server.id)
+        return await self._place(server, args, record)
 
     async def _place(self, server: Server, args: dict[str, Any], record: Trace) -> Server:
         wanted = await self._wanted(server, args)
@@ -153,11 +166,11 @@ class Scheduler:
     async def _try(self, server: Server, chosen: Candidate, wanted: Wanted, record: Trace) -> Server | None:
         """Claim on one host and name it in the row; None when somebody else was faster."""
         resources = {"VCPU": wanted.vcpus, "MEMORY_MB": wanted.ram_mib, "DISK_GB": wanted.disk_gib}
-        claimed = await self._compute.placement.claim(
-            server.id, chosen.provider_id, resources, project_id=server.project_id, user_id=server.user_id,
-            record=record,
+        claim = partial(
+            self._compute.placement.claim, server.id, resources=resources, project_id=server.project_id,
+            user_id=server.user_id, record=record,
         )  # fmt: skip
-        if not claimed:
+        if not await claim(chosen.provider_id):
             self._picture.is_full(chosen.host)
             return None
         started = self._compute.runtime.now()
@@ -166,6 +179,12 @@ class Scheduler:
         except GroupLost:
             await self._compute.placement.release(server.id)
             return None
+        except Superseded:
+            await self._compute.placement.release(server.id)
+            raise
+        if placed.host != chosen.host:  # another scheduler was faster: the claim goes where the row says
+            await claim((await services.of_host(self._compute.database, str(placed.host))).id)
+            return placed
         self._picture.took(chosen.host, wanted)
         now = self._compute.runtime.now()
         record.add(Event(11, "database", NAME, started, now - started, process=self._compute.runtime.name,
@@ -184,6 +203,8 @@ class Scheduler:
         current = await servers.get(tx, server.id)
         if current.action is not Action.LAUNCH:
             raise Superseded(server_id=server.id)
+        if current.host is not None:
+            return current
         after = changed(
             current, self._compute.runtime.now(), host=chosen.host, node=chosen.node, epoch=current.epoch + 1,
             availability_zone=chosen.zone,

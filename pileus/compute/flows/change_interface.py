@@ -7,7 +7,7 @@ import msgspec
 from pileus.compute.domain.network_request import NetworkRequest, NicRequest
 from pileus.compute.domain.server import Interface, Server, changed
 from pileus.compute.domain.server_states import Action
-from pileus.compute.flows.saving import Outcome, save_server
+from pileus.compute.flows.saving import Change, Outcome, save_server
 from pileus.compute.peers.network import Vif
 from pileus.compute.service import Compute, host_topic
 from pileus.compute.store import servers
@@ -102,8 +102,25 @@ async def report_attached(step: StepContext[Compute], params: AttachParams) -> N
     await save_server(compute, params.server_id, with_interface, Outcome(step.request_id, Action.ATTACH_INTERFACE))
 
 
+async def forget_attached(step: StepContext[Compute], params: AttachParams) -> None:
+    if "port" in step.outputs:
+        change = _without(step.services, step.outputs["port"]["port_id"])
+        await save_server(step.services, params.server_id, change)
+
+
 async def unplug_leaving(step: StepContext[Compute], params: DetachParams) -> None:
     await _tell_host(step, params.server_id, "detach_interface", port_id=params.port_id)
+
+
+async def plug_again(step: StepContext[Compute], params: DetachParams) -> None:
+    """Give the guest its interface back, if the port is still the server's."""
+    compute = step.services
+    server = await servers.find(compute.database, params.server_id)
+    if server is None:
+        return
+    for vif in await compute.networks.vifs_of(server, compute.own_authority()):
+        if vif.port_id == params.port_id:
+            await _tell_host(step, params.server_id, "attach_interface", vif=msgspec.to_builtins(vif))
 
 
 async def release_leaving(step: StepContext[Compute], params: DetachParams) -> None:
@@ -115,13 +132,18 @@ async def release_leaving(step: StepContext[Compute], params: DetachParams) -> N
 
 
 async def report_detached(step: StepContext[Compute], params: DetachParams) -> None:
-    compute = step.services
+    outcome = Outcome(step.request_id, Action.DETACH_INTERFACE)
+    await save_server(step.services, params.server_id, _without(step.services, params.port_id), outcome)
 
-    def without_interface(server: Server) -> Server:
-        left: tuple[Interface, ...] = tuple(known for known in server.interfaces if known.port_id != params.port_id)
-        return changed(server, compute.runtime.now(), interfaces=left)
 
-    await save_server(compute, params.server_id, without_interface, Outcome(step.request_id, Action.DETACH_INTERFACE))
+def _without(compute: Compute, port_id: str) -> Change:
+    """The server without the interface of this port."""
+
+    def change(server: Server) -> Server:
+        left: tuple[Interface, ...] = tuple(known for known in server.interfaces if known.port_id != port_id)
+        return server if left == server.interfaces else changed(server, compute.runtime.now(), interfaces=left)
+
+    return change
 
 
 async def attach_failed(step: StepContext[Compute], params: AttachParams, error: errors.Error) -> None:
@@ -130,8 +152,13 @@ async def attach_failed(step: StepContext[Compute], params: AttachParams, error:
 
 
 async def detach_failed(step: StepContext[Compute], params: DetachParams, error: errors.Error) -> None:
+    """The server keeps its interface, unless the port was given up before something failed."""
+    compute = step.services
+    ports = await compute.networks.interfaces(params.server_id, compute.own_authority())
+    is_there = any(port["id"] == params.port_id for port in ports)
     outcome = Outcome(step.request_id, Action.DETACH_INTERFACE, error.text)
-    await save_server(step.services, params.server_id, lambda server: server, outcome)
+    change: Change = (lambda server: server) if is_there else _without(compute, params.port_id)
+    await save_server(compute, params.server_id, change, outcome)
 
 
 ATTACH_INTERFACE = Flow(
@@ -141,7 +168,7 @@ ATTACH_INTERFACE = Flow(
     steps=(
         Step("port", bind_port, undo=release_port),
         Step("guest", plug, undo=unplug),
-        Step("done", report_attached),
+        Step("done", report_attached, undo=forget_attached),
     ),
     on_failure=attach_failed,
 )
@@ -151,7 +178,7 @@ DETACH_INTERFACE = Flow(
     version=1,
     params=DetachParams,
     steps=(
-        Step("guest", unplug_leaving, retry_after_s=(1.0, 5.0)),
+        Step("guest", unplug_leaving, undo=plug_again, retry_after_s=(1.0, 5.0)),
         Step("port", release_leaving, retry_after_s=(0.2, 1.0, 5.0)),
         Step("done", report_detached),
     ),

@@ -5,9 +5,9 @@ No step has an undo: a delete only ever goes forward, and each step accepts that
 
 import msgspec
 
-from pileus.compute.domain.server import Fault, Server
+from pileus.compute.domain.server import Fault, Server, changed
 from pileus.compute.domain.server_actions import EVENTS
-from pileus.compute.domain.server_states import REMOVES, Action, fail, finish
+from pileus.compute.domain.server_states import REMOVES, Action, PowerState, fail, finish
 from pileus.compute.flows.saving import Outcome, save_server
 from pileus.compute.flows.watching import LOOK_AGAIN_S, is_down
 from pileus.compute.service import Compute, host_topic
@@ -130,14 +130,20 @@ async def bury(step: StepContext[Compute], params: DeleteParams) -> None:
 
 
 async def report_failure(step: StepContext[Compute], params: DeleteParams, error: errors.Error) -> None:
-    """The server stays, in ERROR with the reason; deleting it again begins anew."""
+    """The server stays, in ERROR with the reason; deleting it again begins anew.
+
+    Without its guest it is nowhere any more, and nothing but another delete may be done to it.
+    """
     compute = step.services
 
     def failed(server: Server) -> Server:
         if server.action not in REMOVES:
             return server
         now = compute.runtime.now()
-        return fail(server, server.action, Fault(f"The server could not be deleted: {error.text}", now), now)
+        server = fail(server, server.action, Fault(f"The server could not be deleted: {error.text}", now), now)
+        if "guest" not in step.outputs:
+            return server
+        return changed(server, now, host=None, node=None, interfaces=(), power_state=PowerState.NOSTATE)
 
     await save_server(compute, params.server_id, failed, Outcome(step.request_id, Action.DELETE, error.text))
 

@@ -82,9 +82,15 @@ async def select_host(step: StepContext[Compute], params: LaunchParams) -> dict[
 
 
 async def release_place(step: StepContext[Compute], params: LaunchParams) -> None:
-    """Give the claim back and take the host out of the row."""
+    """Take the host out of the row and give the claim back.
+
+    The host was told to build before the scheduler answered: it may be at work though this flow never heard of it.
+    A server that came up all the same, or is being deleted, keeps its place: the claim is no longer ours.
+    """
     compute = step.services
-    await compute.placement.release(params.server_id)
+    placed = await servers.find(compute.database, params.server_id)
+    if placed is not None and placed.host is not None:
+        await cancel_flow(step, build_id(step.flow.id, step.attempt), host=placed.host)
 
     def without_host(server: Server) -> Server:
         if server.action is not Action.LAUNCH or server.host is None:
@@ -92,7 +98,9 @@ async def release_place(step: StepContext[Compute], params: LaunchParams) -> Non
         now = compute.runtime.now()
         return changed(advance(server, TaskState.SCHEDULING, now), now, host=None, node=None, interfaces=())
 
-    await save_server(compute, params.server_id, without_host)
+    server = await save_server(compute, params.server_id, without_host)
+    if server is None or server.host is None:
+        await compute.placement.release(params.server_id)
 
 
 async def build(step: StepContext[Compute], params: LaunchParams) -> None:

@@ -96,12 +96,15 @@ class Agent:
         )  # fmt: skip
 
     async def remove_void_guests(self) -> None:
-        """Remove guests of ours that were deleted, built anew or moved while this host was away."""
+        """Remove guests of ours that were deleted or moved while this host was away.
+
+        A guest of an older epoch whose server is still here stays: a rebuild has not replaced it yet, or could not,
+        and its disk is all that its owner has.
+        """
         guests = await self._host.hypervisor.list_guests()
-        here, gone = await self._host.conductor.epochs([guest.server_id for guest in guests])
+        _, gone = await self._host.conductor.epochs([guest.server_id for guest in guests])
         for guest in guests:
-            current = here.get(guest.server_id)
-            if (current is not None and guest.epoch < current) or guest.server_id in gone:
+            if guest.server_id in gone:
                 log.warning("removing guest of server %s: epoch %s is over", guest.server_id, guest.epoch)
                 await self._host.hypervisor.ensure_no_guest(guest.server_id)
 
