@@ -236,7 +236,7 @@ class Cloud:
     async def _identity(self) -> None:
         settings = self.settings
         keys = {int(number): key for number, key in self.secrets.token_keys.items()}
-        identity = identity_service.build(
+        self.identity = identity = identity_service.build(
             self.database, self.runtime, Keyring(keys, max(keys)), self.epoch,
             IdentitySettings(cloud_url=settings.public_url, password_cost=Cost(**settings.password_cost)),
             Sealer(self.secrets.sealing_key, self.runtime),
