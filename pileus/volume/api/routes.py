@@ -36,7 +36,7 @@ _VOLUMES = (
     Route("GET", "/v3/volumes/detail", volumes.list_volumes_detail, "volume:get_all", f"{_OP}get:volumes/detail",
           query=volume_schema.LIST),
     Route("GET", "/v3/volumes/summary", volumes.summarize_volumes, "volume:get_all", f"{_OP}get:volumes/summary",
-          since="3.12"),
+          since="3.12", query=volume_schema.LIST),
     Route("GET", "/v3/volumes/{volume_id}", volumes.show_volume, "volume:get", f"{_OP}get:volumes/*", late=True),
     Route("PUT", "/v3/volumes/{volume_id}", volumes.update_volume, "volume:update", f"{_OP}put:volumes/*", late=True,
           body=volume_schema.UPDATE_OLD, until="3.52"),

@@ -118,7 +118,7 @@ RULES: dict[Action, Rule] = {
     _A.CREATE: Rule({_S.CREATING}, shows=(_S.CREATING, _S.DOWNLOADING), fails_in=_S.ERROR, deadline_s=7200),
     _A.DELETE: Rule(DELETABLE, shows=(_S.DELETING,), fails_in=_S.ERROR_DELETING, detached=True),
     _A.FORCE_DELETE: Rule(ANY, shows=(_S.DELETING,), fails_in=_S.ERROR_DELETING),
-    _A.ATTACHMENT_CREATE: Rule({_S.AVAILABLE, _S.DOWNLOADING}, {_S.IN_USE, _S.RESERVED, _S.ATTACHING}, "multiattach"),
+    _A.ATTACHMENT_CREATE: Rule({_S.AVAILABLE, _S.DOWNLOADING}, {_S.IN_USE}, "multiattach"),
     _A.ATTACHMENT_DELETE: Rule(ANY),
     _A.RESERVE: Rule({_S.AVAILABLE}, {_S.IN_USE}, "multiattach"),
     _A.UNRESERVE: Rule({_S.ATTACHING}),

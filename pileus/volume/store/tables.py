@@ -15,9 +15,6 @@ _VOLUMES = (
     "CREATE INDEX volume_volumes_project ON volume_volumes (project_id, created_at, id)",
     "CREATE INDEX volume_volumes_created ON volume_volumes (created_at, id)",
     "CREATE INDEX volume_volumes_used ON volume_volumes (project_id, type_id, counted_gib) WHERE is_counted = 1",
-    "CREATE INDEX volume_volumes_type ON volume_volumes (type_id)",
-    "CREATE INDEX volume_volumes_backend ON volume_volumes (backend)",
-    "CREATE INDEX volume_volumes_busy ON volume_volumes (action) WHERE action IS NOT NULL",
     """CREATE TABLE volume_metadata (
         volume_id TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (volume_id, name))""",
     "CREATE INDEX volume_metadata_name ON volume_metadata (name, value)",
