@@ -55,6 +55,7 @@ _DATA = (
         "PUT", f"{_IMAGE}/stage", imports.stage, "modify_image", "image:put:images/*/stage",
         success=204, late=True, upload=True,
     ),
+    Route("GET", f"{_IMAGE}/tasks", imports.tasks, "get_image", "image:get:images/*/tasks", late=True),
     Route(
         "POST", f"{_IMAGE}/import", imports.import_image, "modify_image", "image:post:images/*/import",
         success=202, body=IMPORT, late=True,

@@ -114,6 +114,8 @@ async def delete(service: ImageService, context: Context, image_id: str, allow: 
         stage = await uploads.find_stage(tx, image_id)
         await images.delete(tx, seen.image, service.runtime.now())
         await uploads.forget(tx, image_id)
+        if service.imports is not None:
+            await service.imports.journal.forget(tx, image_id)
         return [place for place in (seen.image.location, stage.location if stage else "") if place]
 
     places = await retried(service, work)

@@ -1,6 +1,7 @@
 """Imports: what was staged, or lies on the web, becomes an image's bytes after the answer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -26,10 +27,11 @@ _WRONG = {
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """How to import; `uri` for web-download."""
+    """How to import; `uri` for web-download. `asked` is the whole request."""
 
     method: str
     uri: str = ""
+    asked: dict[str, Any] = field(default_factory=dict)
 
 
 async def import_image(service: ImageService, context: Context, image_id: str, asked: Import, allow: Allow) -> None:
@@ -51,7 +53,8 @@ async def import_image(service: ImageService, context: Context, image_id: str, a
         await uploads.insert(tx, image_id, location, service.runtime.now())
         image = msgspec.structs.replace(move(seen.image, Status.IMPORTING), updated_at=service.runtime.now())
         await images.update(tx, image, indexed=False)
-        new = new_import(service, ImportParams(image_id, location, asked.uri), context.request_id)
+        params = ImportParams(image_id, location, asked.uri, asked.asked, context.project_id, context.user_id)
+        new = new_import(service, params, context.request_id)
         return await imports.journal.insert(tx, new, imports.runner.owner)
 
     imports.runner.run(await retried(service, work))
@@ -68,3 +71,14 @@ async def _check(tx: Transaction, image: Image, asked: Import) -> None:
     for name in ("container_format", "disk_format"):
         if not getattr(image, name):
             raise ImportConflict(f"'{name}' needs to be set before import")
+
+
+async def of_image(service: ImageService, context: Context, image_id: str, allow: Allow) -> list[FlowRecord]:
+    """The imports of an image, oldest first, ended ones too.
+
+    Raises: ImageNotFound (404), and what `allow` raises.
+    """
+    allow(await see(service.database, context, image_id))
+    if service.imports is None:
+        return []
+    return await service.imports.journal.of_subject(image_id)

@@ -48,6 +48,7 @@ class Repairer:
                 given_up += await retried(service, partial(_give_up, service, upload))
         alive = {upload.location for upload in found}
         self._seen = {location: seen for location, seen in self._seen.items() if location in alive}
+        await service.database.transact(uploads.forget_flows)
         return Repaired(given_up, await self._remove_strays())
 
     def _stands_still(self, upload: Upload) -> bool:

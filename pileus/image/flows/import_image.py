@@ -5,6 +5,7 @@ On failure nothing of the bytes stays and the image is queued again.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import msgspec
 
@@ -28,11 +29,17 @@ Doing = StepContext[ImageService]
 
 
 class ImportParams(msgspec.Struct):
-    """`location` is where the bytes go; without `uri` they come from where they were staged."""
+    """`location` is where the bytes go; without `uri` they come from where they were staged.
+
+    `asked` is the request as it came, `owner` and `user_id` who asked: shown with the image's tasks.
+    """
 
     image_id: str
     location: str
     uri: str = ""
+    asked: dict[str, Any] = {}
+    owner: str = ""
+    user_id: str = ""
 
 
 def new_import(service: ImageService, params: ImportParams, request_id: str) -> NewFlow:

@@ -20,6 +20,10 @@ _INSERT_STAGE = sql(
 _FIND_STAGE = sql("SELECT image_id, location, size FROM image_stages WHERE image_id = :image_id")
 _DELETE_STAGE = sql("DELETE FROM image_stages WHERE image_id = :image_id")
 
+_FORGET_FLOWS = sql(
+    "DELETE FROM image_flows WHERE state IN ('done', 'failed') AND subject NOT IN (SELECT id FROM image_images)"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Upload:
@@ -80,6 +84,11 @@ async def find_stage(db: Reads, image_id: str) -> Stage | None:
 
 async def delete_stage(tx: Transaction, image_id: str) -> None:
     await tx.run(_DELETE_STAGE, image_id=image_id)
+
+
+async def forget_flows(tx: Transaction) -> None:
+    """Remove what is known of ended imports of images that are gone."""
+    await tx.run(_FORGET_FLOWS)
 
 
 def _upload(row: Any) -> Upload:

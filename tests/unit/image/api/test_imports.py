@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pileus.image.app.audit import audit
+from pileus.image.app.repair import Repairer
 from pileus.image.domain.image import Limits
 from tests.unit.image.api.cloud import ImageCloud, story
 from tests.unit.image.domain import samples
@@ -229,5 +230,59 @@ def test_an_import_is_not_begun_twice(tmp_path: Path) -> None:
         image_id = await staged(cloud, b"x" * 1000)
         answers = await asyncio.gather(*(cloud.call("POST", f"/v2/images/{image_id}/import", DIRECT) for _ in range(8)))
         assert sorted(answer.status for answer in answers) == [202] + [409] * 7
+
+    story(tmp_path, work)
+
+
+async def tasks(cloud: ImageCloud, image_id: str, token: str = "alice:member") -> Any:
+    answer = await cloud.call("GET", f"/v2/images/{image_id}/tasks", token=token)
+    assert answer.status == 200, answer.body
+    return answer.json["tasks"]
+
+
+def test_every_import_is_told_with_its_outcome(tmp_path: Path) -> None:
+    async def work(cloud: ImageCloud) -> None:
+        image_id = await staged(cloud, samples.qcow2(backing=512), disk_format="qcow2")
+        assert await tasks(cloud, image_id) == []
+        await imported(cloud, image_id)
+        assert (await cloud.call("PUT", f"/v2/images/{image_id}/stage", samples.qcow2())).status == 204
+        begin = await cloud.call("POST", f"/v2/images/{image_id}/import", DIRECT)
+        await cloud.settled()
+        failed, done = await tasks(cloud, image_id)
+        assert (failed["status"], failed["message"]) == ("failure", "The image is refused: it has a backing file.")
+        assert (done["status"], done["message"], done["result"]) == ("success", "", {"image_id": image_id})
+        assert done["request_id"] == begin.headers["x-openstack-request-id"]
+        assert done["input"]["import_req"] == DIRECT
+        assert (done["owner"], done["user_id"], done["type"]) == ("alice", "user-alice:member", "api_image_import")
+        assert (await cloud.call("GET", f"/v2/images/{image_id}/tasks", token="bob:member")).status == 404
+
+    story(tmp_path, work)
+
+
+def test_the_key_of_a_url_is_shown_to_nobody(tmp_path: Path) -> None:
+    async def work(cloud: ImageCloud, uri: str) -> None:
+        image_id = (await cloud.create(**RAW))["id"]
+        await imported(cloud, image_id, web(f"{uri}?signature=secret"))
+        (task,) = await tasks(cloud, image_id)
+        assert task["status"] == "success"
+        assert task["input"]["import_req"]["method"] == {"name": "web-download", "uri": uri}
+
+    with_a_mirror(tmp_path, b"HTTP/1.1 200 OK\r\n\r\n" + bytes(1000), work)
+
+
+def test_what_is_known_of_imports_goes_with_the_image(tmp_path: Path) -> None:
+    async def work(cloud: ImageCloud) -> None:
+        assert cloud.service.imports is not None
+        image_id = await staged(cloud, b"x" * 1000)
+        await imported(cloud, image_id)
+        assert len(await cloud.service.imports.journal.of_subject(image_id)) == 1
+        await cloud.call("DELETE", f"/v2/images/{image_id}")
+        assert await cloud.service.imports.journal.of_subject(image_id) == []
+        again = await staged(cloud, os.urandom(2_000_000))
+        await cloud.call("POST", f"/v2/images/{again}/import", DIRECT)
+        await cloud.call("DELETE", f"/v2/images/{again}")
+        await cloud.settled()
+        await Repairer(cloud.service).repair()
+        assert await cloud.service.imports.journal.of_subject(again) == []
 
     story(tmp_path, work)

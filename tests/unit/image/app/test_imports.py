@@ -18,7 +18,7 @@ from pileus.image.store.tables import SCHEMA
 from tests.conftest import Run
 from tests.unit.image.app.test_uploads import ALICE, IMAGE, Mortal, anybody, queued, stream
 
-DATA = os.urandom(1_500_000)
+DATA = os.urandom(100_000)
 
 
 async def settled(service: ImageService) -> None:
