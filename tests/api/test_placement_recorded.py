@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from pileus.foundation.http.client import InProcess, Peer
+from pileus.foundation.http.front import Front
 from pileus.placement.api.policies import POLICIES
 from pileus.placement.api.routes import API, ROUTES
 from tests.api.placement_cloud import CALLERS, PlacementCloud, claim_body, tell, uuid
@@ -86,6 +88,21 @@ def test_a_claimed_host_looks_as_recorded(told: Callable[..., Any]) -> None:
         assert await cloud.get("/usages?project_id=p1") == {
             "usages": {"INSTANCE": {"VCPU": 1, "MEMORY_MB": 64, "DISK_GB": 1, "consumer_count": 1}}
         }
+
+    told(story)
+
+
+def test_links_begin_where_the_service_is_reached(told: Callable[..., Any]) -> None:
+    async def story(cloud: PlacementCloud) -> None:
+        front = Front({"placement": cloud.app}, cloud.app)
+        peer = Peer("placement", InProcess(front, cloud.placement.runtime), cloud.placement.runtime)
+        body = {"name": "a", "uuid": HOST}
+        made = await peer.request("POST", "/placement/resource_providers", body=body, token="admin")
+        assert made.headers["location"] == f"http://localhost/placement/resource_providers/{HOST}"
+        shown = await peer.request("GET", f"/placement/resource_providers/{HOST}", token="admin")
+        assert shown.json()["links"][0]["href"] == f"/placement/resource_providers/{HOST}"
+        refused = await peer.request("GET", "/placement/resource_providers")
+        assert refused.headers["www-authenticate"] == 'Keystone uri="http://localhost/identity"'
 
     told(story)
 

@@ -42,6 +42,9 @@ async def find(placement: Placement, query: CandidateQuery) -> Found:
         [each for each in trees if each is not None] if all(trees) else (),
         with_aggregates=any(group.member_of for group in query.groups),
     )
+    await placement.runtime.sleep(0)  # ten thousand hosts take a while: others may go on in between
     forest = Forest(nodes)
     most = min(query.limit or placement.most_candidates, placement.most_candidates)
-    return Found(list(islice(find_candidates(forest, query), most)), forest, texts)
+    found = Found(list(islice(find_candidates(forest, query), most)), forest, texts)
+    await placement.runtime.sleep(0)
+    return found
