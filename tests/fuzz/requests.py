@@ -1,7 +1,7 @@
 """Random requests from the operation tables' own schemas, and beyond them: whatever a client could send by mistake.
 
-A request is drawn from one seed: a route, parameters that are real, foreign or nonsense, a body that fits the schema, nearly
-fits it, or does not, a version in or out of range, a token or none.
+A request is drawn from one seed: a route, parameters that are real, foreign or nonsense, a body that fits the schema,
+nearly fits it, or does not, a version in or out of range, a token or none.
 """
 
 import random
@@ -16,7 +16,8 @@ from pileus.foundation.http.route import Route
 from pileus.foundation.http.versions import as_text
 
 NASTY: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1, 2**31, 2**63, 1.5, 1e308, "", " ", "a", "x" * 300, "x" * 70_000, "\u0000", "\ud7ff", "é😀",
+    None, True, False, 0, -1, 1, 2**31, 2**63, 1.5, 1e308, "", " ", "a", "x" * 300, "x" * 70_000, "\u0000", "\ud7ff",
+    "é😀",
     "'; DROP TABLE servers; --", "$(id)", "../../etc/passwd", "%s%n", "<script>", "a\nb", "\r\nX: y", "NaN", "null", [],
     {}, [[]], [None], {"": ""}, {"a": {"b": {"c": {}}}}, "10.0.0.0/8", "::1", "2026-13-40T99:99:99Z",
     "00000000-0000-0000-0000-000000000000",
@@ -63,23 +64,11 @@ def _path(chance: random.Random, route: Route, known: Mapping[str, Sequence[str]
 
 
 def _query(chance: random.Random) -> str:
-    names = ["limit", "marker", "sort_key", "sort_dir", "sort", "name", "status", "fields", "all_tenants", "id", "changes-since",
-             "tags", "offset", "page_reverse", "resources", "required", "unknown", "created_at", "ip", "fixed_ips"]  # fmt: skip
+    names = ["limit", "marker", "sort_key", "sort_dir", "sort", "name", "status", "fields", "all_tenants", "id",
+             "changes-since", "tags", "offset", "page_reverse", "resources", "required", "unknown", "created_at", "ip", "fixed_ips"]  # fmt: skip
     values = [
-        "1",
-        "-1",
-        "0",
-        "x",
-        "",
-        "99999999999999999999",
-        "name:asc",
-        "(((",
-        "gt:nothing",
-        "VCPU:1",
-        "true",
-        "%00",
-        "in:a,b",
-    ]
+        "1", "-1", "0", "x", "", "99999999999999999999", "name:asc", "(((", "gt:nothing", "VCPU:1", "true", "%00", "in:a,b",
+    ]  # fmt: skip
     return "&".join(f"{chance.choice(names)}={chance.choice(values)}" for _ in range(chance.randint(1, 3)))
 
 

@@ -18,8 +18,7 @@ MARKER = Param("marker", text(), repeat=True)
 
 def limit_of(request: Request[Compute]) -> int:
     """How many at most: the last of several limits counts."""
-    asked = request.query.get("limit")
-    wanted = int(asked[-1]) if asked else 0
+    wanted = request.count("limit")
     return min(wanted, MOST) if wanted > 0 else MOST
 
 

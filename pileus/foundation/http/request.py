@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, quote
 import msgspec
 
 from pileus.foundation.context import Context
+from pileus.foundation.errors import BadRequest
 from pileus.foundation.http.versions import Version
 
 if TYPE_CHECKING:
@@ -56,6 +57,15 @@ class Request(Generic[S]):
         """The first value of a query parameter."""
         values = self.query.get(name)
         return values[0] if values else default
+
+    def count(self, name: str) -> int:
+        """The last value of a query parameter that counts something, 0 without one. Raises: BadRequest (400)."""
+        values = self.query.get(name)
+        if not values:
+            return 0
+        if not values[-1].isdecimal() or not values[-1].isascii():
+            raise BadRequest(f"Invalid input for query parameters {name}. Value: {values[-1]!r} is not a number.")
+        return int(values[-1])
 
     def authorize(self, target: Mapping[str, Any], rule: str = "") -> None:
         """Ask policy about `target` under the route's rule, or a further one; raises Forbidden (403)."""

@@ -20,8 +20,7 @@ OFFSET = Param("offset", digits(0), repeat=True)
 
 def limit_of(request: Request[VolumeService]) -> int:
     """How many at most: the last of several limits counts."""
-    asked = request.query.get("limit")
-    wanted = int(asked[-1]) if asked else 0
+    wanted = request.count("limit")
     return min(wanted, MOST) if wanted > 0 else MOST
 
 
@@ -33,8 +32,7 @@ def marker_of(request: Request[VolumeService]) -> str | None:
 
 def offset_of(request: Request[VolumeService]) -> int:
     """How many to leave out, from the marker on. Raises: BadRequest (400) past what a database counts."""
-    asked = request.query.get("offset")
-    offset = int(asked[-1]) if asked else 0
+    offset = request.count("offset")
     if offset > 0x7FFFFFFF:
         raise BadRequest("offset value is out of range")
     return offset
