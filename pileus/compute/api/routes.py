@@ -3,6 +3,7 @@
 from typing import Any
 
 from pileus.compute.api import (
+    aggregates,
     discovery,
     flavor_schema,
     flavors,
@@ -267,6 +268,27 @@ _OPERATORS = (
     _route("GET", f"{_HYPERVISOR}/uptime", operators.show_uptime, "os-hypervisors:uptime", until="2.87"),
 )  # fmt: skip
 
+_AGGREGATE = "/os-aggregates/{aggregate_id}"
+_AGGREGATES = (
+    _route("GET", "/os-aggregates", aggregates.list_aggregates, "os-aggregates:index"),
+    _route("POST", "/os-aggregates", aggregates.create_aggregate, "os-aggregates:create", body=aggregates.CREATE),
+    _route("GET", _AGGREGATE, aggregates.show_aggregate, "os-aggregates:show"),
+    _route("PUT", _AGGREGATE, aggregates.update_aggregate, "os-aggregates:update", body=aggregates.UPDATE),
+    _route("DELETE", _AGGREGATE, aggregates.delete_aggregate, "os-aggregates:delete"),
+    _route(
+        "POST", f"{_AGGREGATE}/action", aggregates.add_host, "os-aggregates:add_host",
+        action="add_host", body=aggregates.ADD_HOST,
+    ),
+    _route(
+        "POST", f"{_AGGREGATE}/action", aggregates.remove_host, "os-aggregates:remove_host",
+        action="remove_host", body=aggregates.REMOVE_HOST,
+    ),
+    _route(
+        "POST", f"{_AGGREGATE}/action", aggregates.set_metadata, "os-aggregates:set_metadata",
+        action="set_metadata", body=aggregates.SET_METADATA,
+    ),
+)  # fmt: skip
+
 ROUTES: tuple[Route, ...] = (
     *_DISCOVERY,
     *_SERVERS,
@@ -277,6 +299,7 @@ ROUTES: tuple[Route, ...] = (
     *_OF_PROJECTS,
     *_LIMITS,
     *_OPERATORS,
+    *_AGGREGATES,
 )
 
 API = Api(

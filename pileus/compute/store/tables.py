@@ -46,6 +46,14 @@ _HOSTS = (
         inventory BLOB, UNIQUE (host, name))""",
 )
 
+_AGGREGATES = (
+    """CREATE TABLE compute_aggregates (
+        number BIGINT PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL UNIQUE, metadata TEXT NOT NULL,
+        created_at BIGINT NOT NULL, updated_at BIGINT)""",
+    """CREATE TABLE compute_aggregate_hosts (
+        number BIGINT NOT NULL, host TEXT NOT NULL, PRIMARY KEY (number, host))""",
+)
+
 _CATALOGUE = (
     """CREATE TABLE compute_flavors (
         id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, ram_mib BIGINT NOT NULL, disk_gib BIGINT NOT NULL,
@@ -64,4 +72,6 @@ _CATALOGUE = (
         project_id TEXT NOT NULL, resource TEXT NOT NULL, value BIGINT NOT NULL, PRIMARY KEY (project_id, resource))""",
 )
 
-SCHEMA = Schema("compute", (Migration(1, "first", (*_SERVERS, *_HOSTS, *_CATALOGUE, *flow_tables("compute"))),))
+_FIRST = (*_SERVERS, *_HOSTS, *_AGGREGATES, *_CATALOGUE, *flow_tables("compute"))
+
+SCHEMA = Schema("compute", (Migration(1, "first", _FIRST),))

@@ -89,7 +89,7 @@ def path_of(route: Route) -> str:
     values = {
         "server_id": uuid(1), "key": "k", "tag": "t", "network_label": "net1", "request_id": "req-1",
         "volume_id": uuid(2), "port_id": uuid(501), "flavor_id": "1", "keypair_name": "mine",
-        "server_group_id": uuid(3), "project_id": ALICE, "id": "default", "service_id": uuid(4),
+        "server_group_id": uuid(3), "project_id": ALICE, "id": "default", "service_id": uuid(4), "aggregate_id": "1",
         "hypervisor_id": uuid(4),
     }  # fmt: skip
     return route.path.removeprefix("/v2.1").format(**values)
