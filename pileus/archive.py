@@ -5,7 +5,6 @@ Volumes in use are copied as a power cut would leave them. The file holds every 
 """
 
 import os
-import sqlite3
 import tarfile
 import tempfile
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from pileus import __version__, running
+from pileus.foundation.database import copy_database, upgrade_database
 from pileus.foundation.errors import Conflict, Error, Unavailable
 from pileus.foundation.state_directory import FORMAT, inspect_state
 from pileus.secrets_file import FILE as SECRETS
@@ -64,7 +64,7 @@ def _add_all(state_dir: Path, tar: tarfile.TarFile, say: Say) -> None:
     with tempfile.TemporaryDirectory(dir=state_dir) as folder:
         say("Copying the database ...")
         copy = Path(folder) / DATABASE
-        _copy_database(state_dir / DATABASE, copy)
+        copy_database(state_dir / DATABASE, copy)
         manifest = Path(folder) / MANIFEST
         manifest.write_bytes(msgspec.json.encode({"version": __version__, "format": FORMAT}))
         tar.add(manifest, MANIFEST)
@@ -76,15 +76,6 @@ def _add_all(state_dir: Path, tar: tarfile.TarFile, say: Say) -> None:
         if folder_path.is_dir():
             say(f"Copying {name} ...")
             tar.add(folder_path, name)
-
-
-def _copy_database(path: Path, target: Path) -> None:
-    source, copy = sqlite3.connect(path), sqlite3.connect(target)
-    try:
-        source.backup(copy)
-    finally:
-        copy.close()
-        source.close()
 
 
 def restore(file: Path, state_dir: Path, say: Say) -> None:
@@ -132,9 +123,9 @@ def upgrade(state_dir: Path, say: Say) -> None:
     if running.running_pid(state_dir) is not None:
         raise Conflict("The cloud runs; stop it with 'pileus down' first.")
     kept = state_dir / f"{DATABASE}.before-{__version__}"
-    _copy_database(state_dir / DATABASE, kept)
+    copy_database(state_dir / DATABASE, kept)
     kept.chmod(0o600)
-    from pileus.wiring import upgrade_tables
+    from pileus.wiring import SCHEMAS
 
-    upgrade_tables(state_dir)
+    upgrade_database(state_dir / DATABASE, SCHEMAS)
     say(f"The tables are at the version of pileus {__version__}; the database as it was is in {kept}.")

@@ -47,7 +47,7 @@ def run_demo(state_dir: Path, say: Say) -> None:
     say(tracing.render(running.ask(state_dir, "GET", f"/v1/traces/{server['id']}")))
     say("")
     _console(rest, server, say)
-    _tell(rest, state_dir, server, say)
+    _tell(state_dir, server, network_id, say)
 
 
 def _named(listed: list[Any], name: str) -> Any | None:
@@ -170,9 +170,8 @@ def _console(rest: Rest, server: Any, say: Say) -> None:
         say(f"    {line}")
 
 
-def _tell(rest: Rest, state_dir: Path, server: Any, say: Say) -> None:
+def _tell(state_dir: Path, server: Any, network_id: str, say: Say) -> None:
     address = next((entry["addr"] for known in server["addresses"].values() for entry in known), "")
-    network_id = _named(rest.get("network", "/networks", query={"name": NETWORK})["networks"], NETWORK)["id"]
     say("")
     say("Use the cloud:")
     say(f'    eval "$(pileus openrc --state {state_dir})"')

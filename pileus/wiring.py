@@ -3,7 +3,7 @@
 It builds and hands in; it decides nothing. The order of `start` is the order of dependence: identity first, hosts last.
 """
 
-import socket
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -61,10 +61,12 @@ from pileus.identity.app.sessions import LocalAuthenticator
 from pileus.identity.app.settings import Settings as IdentitySettings
 from pileus.identity.domain.passwords import Cost
 from pileus.identity.domain.token import Keyring
+from pileus.identity.store.tables import SCHEMA as IDENTITY_SCHEMA
 from pileus.image.api.policy import RULES as IMAGE_POLICIES
 from pileus.image.api.routes import API as IMAGE_API
+from pileus.image.app import starting as image_service
 from pileus.image.drivers.file import FileStore
-from pileus.image.service import ImageService, ImageSettings
+from pileus.image.service import ImageSettings
 from pileus.image.store.tables import SCHEMA as IMAGE_SCHEMA
 from pileus.network.api.policies import POLICIES as NETWORK_POLICIES
 from pileus.network.api.routes import API as NETWORK_API
@@ -82,6 +84,7 @@ from pileus.operations.api.routes import POLICIES as OPERATIONS_POLICIES
 from pileus.operations.service import Operations
 from pileus.placement.api.policies import POLICIES as PLACEMENT_POLICIES
 from pileus.placement.api.routes import API as PLACEMENT_API
+from pileus.placement.app import operators as placement_operators
 from pileus.placement.service import Placement
 from pileus.placement.store.tables import SCHEMA as PLACEMENT_SCHEMA
 from pileus.settings import CloudSettings
@@ -113,6 +116,7 @@ ACCOUNTS = {
     "placement": ("service",),
     "pileus": ("service",),
 }
+SCHEMAS = (IDENTITY_SCHEMA, IMAGE_SCHEMA, PLACEMENT_SCHEMA, NETWORK_SCHEMA, VOLUME_SCHEMA, COMPUTE_SCHEMA)
 COMPUTE_FLOWS = (
     LAUNCH_SERVER,
     DELETE_SERVER,
@@ -134,6 +138,12 @@ _KINDS = {  # a path's first segment -> the part's name
 }
 _BACKENDS = {"fake": "fake", "libvirt": "file"}
 _WIRES = {"fake": "fake", "libvirt": "linux"}
+_OWNERS = {  # the bus topics that answer operators
+    "compute": "conductor",
+    "volume": "volume-conductor",
+    "image": "image",
+    "placement": "placement",
+}
 _SOURCES = {"compute": "compute-api"}
 
 
@@ -173,7 +183,7 @@ class Cloud:
         if socket_ is not None:
             await self._listen(socket_)
 
-    async def _listen(self, socket_: socket.socket) -> None:
+    async def _listen(self, socket_: Any) -> None:
         facts = running.Facts(url=self.url, region=self.settings.region, hypervisor=self.settings.hypervisor)
         (self.settings.state_dir / running.FACTS).write_bytes(msgspec.json.encode(facts))
         self._listeners.append(await listen_on(self.front, socket_, self.runtime))
@@ -256,11 +266,14 @@ class Cloud:
 
     def _image(self) -> None:
         store = FileStore(self.settings.state_dir / "images", self.runtime)
-        self.images = ImageService(self.database, store, self.runtime, ImageSettings())
+        self.images = image_service.build(
+            self.database, store, self.runtime, ImageSettings(), lease_s=self.settings.lease_s
+        )
         self._apps["image"] = self._app(IMAGE_API, self.images, IMAGE_POLICIES, self._validator("image"))
 
     def _placement(self) -> None:
         service = Placement(self.database, self.runtime)
+        placement_operators.serve(service, self.bus)
         self._apps["placement"] = self._app(PLACEMENT_API, service, PLACEMENT_POLICIES, self._validator("placement"))
 
     def _network(self) -> None:
@@ -317,7 +330,7 @@ class Cloud:
             runtime=self.runtime,
             version=__version__,
             region=self.settings.region,
-            owners={"compute": "conductor", "volume": "volume-conductor"},
+            owners=_OWNERS,
             started_at=self.runtime.now(),
             describe=self._describe,
         )
@@ -331,13 +344,14 @@ class Cloud:
 
     # -- what begins once all are there -------------------------------------------------------------------
     async def _tables(self) -> None:
-        for schema in (IMAGE_SCHEMA, PLACEMENT_SCHEMA, NETWORK_SCHEMA, VOLUME_SCHEMA, COMPUTE_SCHEMA):
+        for schema in SCHEMAS:
             await self.database.migrate(schema)
 
     async def _begin(self) -> None:
         """Conductor and scheduler first, then the hosts, then what an earlier life left unfinished."""
         Conductor(self.compute).serve()
         Scheduler(self.compute).serve()
+        await image_service.start(self.images, self.bus)
         await self._volume_host()
         await assembly.start(self.volume)
         for number in range(self.settings.hosts):
@@ -360,7 +374,7 @@ class Cloud:
         self._closers.append(agent.stop)
 
     def _host_name(self, number: int) -> str:
-        base = self.settings.host_name or socket.gethostname()
+        base = self.settings.host_name or os.uname().nodename
         return base if self.settings.hosts == 1 else f"{base}-{number + 1}"
 
     async def _host(self, name: str) -> None:

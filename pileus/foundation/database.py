@@ -324,3 +324,29 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA busy_timeout = 10000")
     return connection
+
+
+def copy_database(path: Path, target: Path) -> None:
+    """Copy a SQLite database, also one in use, as of one moment."""
+    source, copy = sqlite3.connect(path), sqlite3.connect(target)
+    try:
+        source.backup(copy)
+    finally:
+        copy.close()
+        source.close()
+
+
+def upgrade_database(path: Path, schemas: Sequence[Schema]) -> None:
+    """Bring a database that nobody uses to these schemas' versions. Raises: NewerState."""
+
+    async def upgrade() -> None:
+        runtime = Runtime("upgrade")
+        database = SqliteDatabase(path, runtime)
+        try:
+            for schema in schemas:
+                await database.migrate(schema)
+        finally:
+            await database.close()
+            await runtime.stop()
+
+    asyncio.run(upgrade())

@@ -107,6 +107,7 @@ class SimulatedRuntime(Runtime):
         timeout_s: float = 30.0,
         env: dict[str, str] | None = None,
         preexec: Callable[[], None] | None = None,
+        pool: str = "commands",
     ) -> Completed:
         """Answered by `commands`; a world without commands refuses them."""
         self.check()

@@ -64,11 +64,42 @@ def _path(chance: random.Random, route: Route, known: Mapping[str, Sequence[str]
 
 
 def _query(chance: random.Random) -> str:
-    names = (
-        "limit marker sort_key sort_dir sort name status fields all_tenants id changes-since tags offset page_reverse "
-        "resources required unknown created_at ip fixed_ips"
-    ).split()
-    values = "1 -1 0 x 99999999999999999999 name:asc ((( gt:nothing VCPU:1 true %00 in:a,b".split(" ")
+    names = [
+        "limit",
+        "marker",
+        "sort_key",
+        "sort_dir",
+        "sort",
+        "name",
+        "status",
+        "fields",
+        "all_tenants",
+        "id",
+        "changes-since",
+        "tags",
+        "offset",
+        "page_reverse",
+        "resources",
+        "required",
+        "unknown",
+        "created_at",
+        "ip",
+        "fixed_ips",
+    ]
+    values = [
+        "1",
+        "-1",
+        "0",
+        "x",
+        "99999999999999999999",
+        "name:asc",
+        "(((",
+        "gt:nothing",
+        "VCPU:1",
+        "true",
+        "%00",
+        "in:a,b",
+    ]
     return "&".join(f"{chance.choice(names)}={chance.choice(values)}" for _ in range(chance.randint(1, 3)))
 
 

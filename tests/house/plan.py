@@ -13,10 +13,17 @@ FLOORS: dict[str, int] = {
     "settings": 1,
     "secrets_file": 1,
     "dashboard": 1,
+    "running": 1,
     "doctor": 2,
+    "rest": 2,
+    "credentials": 2,
+    "tracing": 3,
+    "archive": 3,
+    "demo": 4,
+    "starting": 5,
     "wiring": 2,
-    "cli": 3,
-    "__main__": 4,
+    "cli": 6,
+    "__main__": 7,
     "": 0,  # pileus/__init__.py: the version
 }
 

@@ -39,7 +39,8 @@ _NEXT = sql(
 )
 _INSERT = sql(
     "INSERT INTO compute_services (id, number, name, host, zone, is_disabled, disabled_reason, is_forced_down, "
-    "version, beats, last_seen_at, created_at, updated_at, inventory) VALUES (:id, :number, :name, :host, :zone, 0, NULL, 0, "
+    "version, beats, last_seen_at, created_at, updated_at, inventory) "
+    "VALUES (:id, :number, :name, :host, :zone, 0, NULL, 0, "
     ":version, 1, :now, :now, :now, :inventory)"
 )
 _REPORT = sql(
