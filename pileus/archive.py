@@ -22,7 +22,6 @@ Say = Callable[[str], None]
 
 DATABASE = "pileus.db"
 MANIFEST = "backup.json"
-RESTORED = "restored"
 FOLDERS = ("images", "volumes")
 
 
@@ -103,7 +102,7 @@ def restore(file: Path, state_dir: Path, say: Say) -> None:
     (state_dir / MANIFEST).unlink(missing_ok=True)
     (state_dir / SECRETS).chmod(0o600)
     (state_dir / "format").write_text(f"{FORMAT}\n")
-    (state_dir / RESTORED).write_text("every token is refused once\n")
+    (state_dir / running.RESTORED).write_text("every token of before is refused\n")
     say(f"Restored into {state_dir}; start it with: pileus up --state {state_dir}")
 
 

@@ -13,6 +13,7 @@ from pileus.foundation.state_directory import inspect_state
 SOCKET = "pileus.sock"
 LOG = "pileus.log"
 FACTS = "cloud.json"
+RESTORED = "restored"  # left by a restore; the first start after it ends every token
 
 
 class Facts(msgspec.Struct, kw_only=True):

@@ -57,7 +57,7 @@ from pileus.identity.api.routes import API as IDENTITY_API
 from pileus.identity.app import service as identity_service
 from pileus.identity.app.bootstrap import CatalogEntry, Plan, bootstrap
 from pileus.identity.app.issued import serve_issued
-from pileus.identity.app.sessions import LocalAuthenticator
+from pileus.identity.app.sessions import LocalAuthenticator, end_everything
 from pileus.identity.app.settings import Settings as IdentitySettings
 from pileus.identity.domain.passwords import Cost
 from pileus.identity.domain.token import Keyring
@@ -261,6 +261,11 @@ class Cloud:
         if accounts != self.secrets.accounts:
             self.secrets.accounts = accounts
             secrets_file.save(settings.state_dir, self.secrets)
+        restored = settings.state_dir / running.RESTORED
+        if restored.exists():  # what happened after the backup is forgotten: tokens that ended then must not come back
+            await end_everything(identity)
+            await self.database.durable()
+            restored.unlink()
         self._apps["identity"] = self._app(IDENTITY_API, identity, IDENTITY_POLICIES, LocalAuthenticator(identity))
         serve_issued(identity, self.bus)
 
