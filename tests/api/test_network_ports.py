@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from pileus.network.domain.agent import Agent, heard, is_alive, stamp
 from pileus.network.domain.data_plane import HostPlan
 from pileus.network.peers.hosts import host_topic
 from pileus.network.peers.service import BusNetworkService, PortReport
@@ -369,6 +370,40 @@ def test_a_port_is_active_when_its_host_says_so_and_no_other(tmp_path: Path) -> 
         assert await told("h1", 2) == "DOWN"
 
     play(tmp_path, story)
+
+
+AGENT_KEYS = {
+    "id", "agent_type", "binary", "topic", "host", "admin_state_up", "created_at", "started_at",
+    "heartbeat_timestamp", "description", "resources_synced", "availability_zone", "alive", "configurations",
+}  # fmt: skip
+
+
+def test_an_agent_is_known_when_it_first_asks_and_alive_while_it_does(tmp_path: Path) -> None:
+    async def story(cloud: NetworkCloud) -> None:
+        host = BusNetworkService(cloud.service.bus)
+        assert (await cloud.get("/agents", as_="admin@ops"))["agents"] == []
+        for name in ("h1", "h1", "h2"):
+            await host.host_plan(name)
+        found = (await cloud.get("/agents?host=h1", as_="admin@ops"))["agents"]
+        assert [(set(agent), agent["alive"]) for agent in found] == [(AGENT_KEYS, True)]
+        path = f"/agents/{found[0]['id']}"
+        assert (await cloud.get(path, as_="admin@ops"))["agent"] == found[0]
+        changed = await cloud.put(path, {"agent": {"description": "x"}}, as_="admin@ops")
+        assert changed["agent"]["description"] == "x"
+        await cloud.put(path, {"agent": {"admin_state_up": False}}, as_="admin@ops", expect=400)
+        await cloud.delete(path, as_="admin@ops")
+        assert [agent["host"] for agent in (await cloud.get("/agents", as_="admin@ops"))["agents"]] == ["h2"]
+
+    play(tmp_path, story)
+
+
+def test_an_agent_that_is_silent_is_dead_and_starts_anew() -> None:
+    agent = Agent(id="a", host="h", created_at=stamp(0), started_at=stamp(0), heartbeat_timestamp=stamp(0))
+    minute = 60_000_000
+    assert is_alive(0, minute)
+    assert not is_alive(0, 2 * minute)
+    assert heard(agent, heartbeat_us=0, now_us=minute).started_at == stamp(0)
+    assert heard(agent, heartbeat_us=0, now_us=2 * minute).started_at == "1970-01-01 00:02:00"
 
 
 def test_hosts_are_nudged_when_something_of_theirs_changes(tmp_path: Path) -> None:

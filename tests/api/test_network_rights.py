@@ -7,6 +7,7 @@ import pytest
 
 from pileus.foundation.http.route import Route
 from pileus.network.api.routes import ROUTES
+from pileus.network.peers.service import BusNetworkService
 from tests.api.network_cloud import NetworkCloud, play, project
 
 STRANGERS = ("member@blue", "manager@blue")
@@ -29,6 +30,8 @@ def expected(route: Route, who: str) -> int:
         return 403 if who == "nobody@red" else 200
     if rule.endswith("_quota"):
         return quota_status(route, who)
+    if rule.endswith("_agent") and not is_list(route):
+        return route.success if who == "admin@ops" else 404
     if is_list(route):
         return 200  # with nothing in it for those who may see nothing
     if who in STRANGERS:
@@ -58,6 +61,8 @@ async def things(cloud: NetworkCloud, route: Route) -> dict[str, str]:
     asked = {"floatingip": {"floating_network_id": external["id"], "tags": ["t"]}}
     floating = (await cloud.post("/floatingips", asked))["floatingip"]
     group = (await cloud.post("/security-groups", {"security_group": {"name": "g", "tags": ["t"]}}))["security_group"]
+    await BusNetworkService(cloud.service.bus).host_plan("h1")
+    (agent,) = (await cloud.get("/agents", as_="admin@ops"))["agents"]
     await cloud.put(f"/quotas/{project('red')}", {"quota": {"port": 300}}, as_="admin@ops")
     interface = {"subnet_id": subnet["id"]}
     if route.path.endswith("remove_router_interface"):
@@ -69,6 +74,7 @@ async def things(cloud: NetworkCloud, route: Route) -> dict[str, str]:
         "floatingip_id": floating["id"], "security_group_id": group["id"],
         "security_group_rule_id": group["security_group_rules"][0]["id"], "alias": "router",
         "project_id": project("red"), "external": external["id"], "tag": "t",
+        "agent_id": agent["id"],
     }  # fmt: skip
 
 
@@ -107,6 +113,7 @@ async def ask(cloud: NetworkCloud, route: Route, ids: dict[str, str], who: str) 
     if is_list(route) and who in (*STRANGERS, "nobody@red"):
         assert project("red").encode() not in answer.body, told
         assert ids["network_id"].encode() not in answer.body, told
+        assert ids["agent_id"].encode() not in answer.body, told
 
 
 @pytest.mark.parametrize("route", OPERATIONS, ids=[f"{route.method} {route.path}" for route in OPERATIONS])

@@ -333,6 +333,38 @@ def test_an_exhausted_external_network_says_so(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
+def test_an_external_network_goes_with_floating_ips_that_point_to_nothing(tmp_path: Path) -> None:
+    async def story(cloud: NetworkCloud) -> None:
+        external, made, _, port = await joined(cloud)
+        loose = await floating(cloud, external)
+        path = f"/networks/{external['id']}"
+        assert fault(await cloud.delete(path, as_="admin@ops", expect=409))[0] == "NetworkInUse"
+        await cloud.get(f"/floatingips/{loose['id']}")
+        body = {"router": {"external_gateway_info": {}}}
+        await cloud.put(f"/routers/{made['id']}", body)
+        await cloud.delete(path, as_="admin@ops")
+        await cloud.get(f"/floatingips/{loose['id']}", expect=404)
+        assert port["id"]
+
+    play(tmp_path, story)
+
+
+def test_an_interface_may_have_another_address_and_a_gateway_may_not(tmp_path: Path) -> None:
+    async def story(cloud: NetworkCloud) -> None:
+        external, made, subnet, _ = await joined(cloud)
+        ports = (await cloud.get(f"/ports?device_id={made['id']}", as_="admin@ops"))["ports"]
+        by_owner = {port["device_owner"]: f"/ports/{port['id']}" for port in ports}
+        wish = {"port": {"fixed_ips": [{"subnet_id": subnet["id"], "ip_address": "10.0.0.77"}]}}
+        moved = await cloud.put(by_owner["network:router_interface"], wish, as_="admin@ops")
+        assert moved["port"]["fixed_ips"][0]["ip_address"] == "10.0.0.77"
+        wish = {"port": {"fixed_ips": [{"ip_address": "203.0.113.77"}]}}
+        kind, _ = fault(await cloud.put(by_owner["network:router_gateway"], wish, as_="admin@ops", expect=400))
+        assert kind == "BadRequest"
+        assert external["id"]
+
+    play(tmp_path, story)
+
+
 def test_routers_and_floating_ips_have_quotas(tmp_path: Path) -> None:
     async def story(cloud: NetworkCloud) -> None:
         external, _ = await cloud.external()

@@ -16,6 +16,7 @@ from pileus.foundation.http.schema import (
     uuid,
     word,
 )
+from pileus.network.domain.agent import Agent
 from pileus.network.domain.floating_ip import FloatingIp
 from pileus.network.domain.network import Network
 from pileus.network.domain.port import Port
@@ -169,10 +170,10 @@ RULE_CREATE = Body(
     Field("direction", word("ingress", "egress"), required=True),
     Field("ethertype", nullable({"type": "string", "pattern": "^[iI][pP][vV][46]$"})),
     Field("protocol", nullable({"type": ["string", "integer"], "maxLength": 40})),
-    Field("port_range_min", nullable(integer_or_digits(-1, 65535))),
-    Field("port_range_max", nullable(integer_or_digits(-1, 65535))),
+    Field("port_range_min", nullable(_INT)),
+    Field("port_range_max", nullable(_INT)),
     Field("remote_ip_prefix", nullable(text(0, 64))),
-    Field("remote_group_id", nullable(uuid)),
+    Field("remote_group_id", nullable(text(0, 64))),
     Field("remote_address_group_id", {"type": "null"}),
     Field("description", _NAME),
 )
@@ -185,6 +186,7 @@ QUOTA_UPDATE = Body(
     Field("check_limit", truth),
     *_OWNER,
 )
+AGENT_UPDATE = Body("agent", Field("admin_state_up", truth), Field("description", nullable(_NAME)))
 TAGS = Body(None, Field("tags", _TAGS, required=True))
 
 # What answers show and requests may not say: another complaint than for a name that nobody knows.
@@ -199,5 +201,6 @@ READ_ONLY: dict[str, frozenset[str]] = {
         "floatingip": FloatingIp,
         "security_group": SecurityGroup,
         "security_group_rule": Rule,
+        "agent": Agent,
     }.items()
 }

@@ -27,6 +27,7 @@ _ALL = (
         "aap-reject-multicast", "Allowed address pairs reject multicast extension",
         "Reject multicast addresses in Allowed Address Pairs", "2026-04-01T00:00:00-00:00",
     ),
+    Extension("agent", "agent", "The agent management extension.", "2013-02-03T10:00:00-00:00"),
     Extension(
         "allowed-address-pairs", "Allowed Address Pairs", "Provides allowed address pairs", "2013-07-23T10:00:00-00:00"
     ),

@@ -11,8 +11,9 @@ from pileus.network.api.access import Call
 from pileus.network.api.kinds import FLOATING_IPS
 from pileus.network.app import floating_ips, ports
 from pileus.network.app.floating_ips import FloatingIpChange, NewFloatingIp
+from pileus.network.domain.address import parse
 from pileus.network.domain.document import read, render
-from pileus.network.domain.errors import FloatingIPNotFound, PortNotFound
+from pileus.network.domain.errors import FloatingIPNotFound, HTTPBadRequest, PortNotFound
 from pileus.network.domain.floating_ip import FloatingIp
 from pileus.network.domain.port import Port
 
@@ -82,12 +83,24 @@ async def _new(request: Call, item: Mapping[str, Any]) -> NewFloatingIp:
         project_id=project_id,
         network_id=network.id,
         subnet_id=item.get("subnet_id"),
-        address=item.get("floating_ip_address"),
+        address=_address(item, "floating_ip_address"),
         port_id=item.get("port_id"),
-        fixed_address=item.get("fixed_ip_address"),
+        fixed_address=_address(item, "fixed_ip_address"),
         description=item.get("description", ""),
         tags=tuple(sorted(set(item.get("tags", ())))),
     )
+
+
+def _address(item: Mapping[str, Any], name: str) -> str | None:
+    """An address in its one form. Raises: HTTPBadRequest (400)."""
+    if item.get(name) is None:
+        return None
+    try:
+        return str(parse(item[name]))
+    except ValueError:
+        raise HTTPBadRequest(
+            reason=f"Invalid input for {name}. Reason: '{item[name]}' is not a valid IP address."
+        ) from None
 
 
 async def _check_port(request: Call, port_id: str) -> None:
@@ -105,7 +118,7 @@ async def update_floating_ip(request: Call) -> Response:
     if item.get("port_id"):
         await _check_port(request, item["port_id"])
     if "fixed_ip_address" in item:
-        change["fixed_address"] = item["fixed_ip_address"]
+        change["fixed_address"] = _address(item, "fixed_ip_address")
     changed = await floating_ips.update(
         request.service,
         floating.id,

@@ -10,6 +10,7 @@ import msgspec
 from pileus.network.api import access
 from pileus.network.app import listing
 from pileus.network.domain import errors
+from pileus.network.domain.agent import Agent
 from pileus.network.domain.document import cut, render
 from pileus.network.domain.floating_ip import FloatingIp
 from pileus.network.domain.network import HIDDEN as HIDDEN_OF_NETWORK
@@ -24,9 +25,10 @@ _NOT_SCALAR = frozenset(
     {
         "allocation_pools", "host_routes", "external_gateway_info", "allowed_address_pairs", "extra_dhcp_opts",
         "binding:profile", "binding:vif_details", "fixed_ips", "routes", "tags", "subnets", "service_types",
-        "dns_nameservers", "security_groups", "availability_zones", "availability_zone_hints",
+        "dns_nameservers", "configurations", "security_groups", "availability_zones", "availability_zone_hints",
     }
 )  # fmt: skip
+_OWNER = frozenset({"tenant_id", "project_id"})
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,11 @@ class Kind:
     @cached_property
     def filters(self) -> frozenset[str]:
         """What a list can be filtered by."""
-        return (self.attributes - _NOT_SCALAR) | self.more_filters | frozenset({"tenant_id", "project_id"})
+        return (self.attributes - _NOT_SCALAR) | self.more_filters | _OWNER
 
     @cached_property
     def sort_keys(self) -> frozenset[str]:
-        return (self.attributes - _NOT_SCALAR - set(self.hidden)) | frozenset({"tenant_id", "project_id"})
+        return (self.attributes - _NOT_SCALAR - set(self.hidden)) | _OWNER
 
     @cached_property
     def flags(self) -> frozenset[str]:
@@ -155,6 +157,7 @@ SECURITY_GROUPS = Kind(
     "security_group", "security_groups", SecurityGroup, listing.SECURITY_GROUPS, errors.SecurityGroupNotFound,
     _group_target, ("project_id",), (), _TAGS,
 )  # fmt: skip
+AGENTS = Kind("agent", "agents", Agent, listing.AGENTS, errors.AgentNotFound, lambda row: {}, ())
 RULES = Kind(
     "security_group_rule", "security_group_rules", Rule, listing.RULES, errors.SecurityGroupRuleNotFound,
     _rule_target, ("group_project_id",), (), frozenset({"changed_since"}),

@@ -146,6 +146,9 @@ _SECURITY_GROUP = {
 }
 
 _REST = {
+    "get_agent": ADMIN,
+    "update_agent": ADMIN,
+    "delete_agent": ADMIN,
     "get_availability_zone": "role:reader",
     "get_quota": MANAGER,
     "update_quota": ADMIN,

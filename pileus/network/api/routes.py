@@ -6,6 +6,7 @@ from pileus.foundation.http.app import Api
 from pileus.foundation.http.route import Handler, Route
 from pileus.foundation.http.schema import Body
 from pileus.network.api import (
+    agents,
     bodies,
     discovery,
     floating_ips,
@@ -126,6 +127,13 @@ _QUOTAS = (
     _route("DELETE", _QUOTA, quotas.delete_quota, "delete_quota", success=GONE),
 )
 
+_AGENTS = (
+    _route("GET", "/agents", agents.list_agents, "get_agent"),
+    _route("GET", "/agents/{agent_id}", agents.show_agent, "get_agent"),
+    _route("PUT", "/agents/{agent_id}", agents.update_agent, "update_agent", body=bodies.AGENT_UPDATE),
+    _route("DELETE", "/agents/{agent_id}", agents.delete_agent, "delete_agent", success=GONE),
+)
+
 _PLURALS = {"security_group": "security-groups"}
 
 
@@ -154,6 +162,6 @@ def _underscored(routes: tuple[Route, ...]) -> Iterator[Route]:
 
 
 _NAMED = (*_RESOURCES, *_tags())
-ROUTES = (*_DISCOVERY, *_NAMED, *_underscored(_NAMED), *_QUOTAS)
+ROUTES = (*_DISCOVERY, *_NAMED, *_underscored(_NAMED), *_QUOTAS, *_AGENTS)
 
 API = Api("network", ROUTES, dress)

@@ -5,6 +5,7 @@ from typing import Any
 from pileus.network.app.service import NetworkService
 from pileus.network.store import listing
 from pileus.network.store.listing import (
+    AGENTS,
     FLOATING_IPS,
     NETWORKS,
     PORTS,
@@ -17,7 +18,8 @@ from pileus.network.store.listing import (
 )
 
 __all__ = [
-    "FLOATING_IPS", "NETWORKS", "PORTS", "ROUTERS", "RULES", "SECURITY_GROUPS", "SUBNETS", "Table", "Wanted", "rows",
+    "AGENTS", "FLOATING_IPS", "NETWORKS", "PORTS", "ROUTERS", "RULES", "SECURITY_GROUPS", "SUBNETS", "Table", "Wanted",
+    "rows",
 ]  # fmt: skip
 
 

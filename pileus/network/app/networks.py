@@ -165,7 +165,7 @@ async def _tell_subnets(tx: Transaction, network: Network, now: int) -> None:
 
 
 async def delete(service: NetworkService, network_id: str, *, revision: int | None = None) -> None:
-    """Delete a network with its subnets and DHCP ports.
+    """Delete a network with its subnets, its DHCP ports, and floating IPs that point to nothing.
 
     Raises: NetworkNotFound (404), NetworkInUse (409), RevisionNumberConstraintFailed (412).
     """
@@ -175,6 +175,8 @@ async def delete(service: NetworkService, network_id: str, *, revision: int | No
         if network is None:
             raise NetworkNotFound(id=network_id)
         expect(network, revision)
+        if network.is_external:
+            await removal.remove_loose_floating_ips(tx, network_id)
         in_use = await ports.in_use(tx, network_id)
         if in_use:
             raise NetworkInUse(network_id=network_id, ports=",".join(in_use))

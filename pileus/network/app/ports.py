@@ -29,6 +29,7 @@ from pileus.network.domain.port import (
     DOWN,
     FLOATING_IP,
     OF_ROUTERS,
+    ROUTER_INTERFACE,
     Fence,
     Port,
     bind,
@@ -267,10 +268,11 @@ def _or_none(value: Any) -> Any:
 
 def _check_linked(old: StoredPort, change: PortChange) -> None:
     """Refuse to take a router's port from under it."""
-    touched = [change.device_id, change.device_owner, change.wishes]
+    is_interface = old.port.device_owner == ROUTER_INTERFACE
+    touched = [change.device_id, change.device_owner, UNSET if is_interface else change.wishes]
     if old.router_id is not None and any(value is not UNSET for value in touched):
         raise BadRequest(
-            resource="port", reason=f"the device and the addresses of port {old.port.id} are changed by its router only"
+            resource="port", reason=f"port {old.port.id} belongs to a router, which alone can change that"
         )
 
 

@@ -3,7 +3,7 @@
 from pileus.foundation.database import Transaction
 from pileus.network.domain.address import parse
 from pileus.network.domain.port import FixedIp
-from pileus.network.store import addresses, ports, subnets
+from pileus.network.store import addresses, floating_ips, ports, subnets
 from pileus.network.store.ports import StoredPort
 
 
@@ -21,6 +21,15 @@ async def release_address(tx: Transaction, item: FixedIp, port_id: str) -> None:
     """Take one address from a port."""
     subnet = (await subnets.find_many(tx, [item.subnet_id]))[item.subnet_id]
     await addresses.give_back(tx, subnet, parse(item.ip_address), port_id)
+
+
+async def remove_loose_floating_ips(tx: Transaction, network_id: str) -> None:
+    """Delete the floating IPs of an external network that point to nothing."""
+    for floating_id, port_id in await floating_ips.loose_in(tx, network_id):
+        await floating_ips.delete(tx, floating_id)
+        stored = await ports.find(tx, port_id)
+        if stored is not None:
+            await remove_port(tx, stored)
 
 
 async def remove_subnet(tx: Transaction, subnet_id: str) -> None:

@@ -34,6 +34,10 @@ class InvalidInput(Named, errors.BadRequest):
     message = "Invalid input for operation: {reason}."
 
 
+class InvalidCIDR(Named, errors.BadRequest):
+    message = "Invalid CIDR {input} given as IP prefix."
+
+
 class InvalidIpForNetwork(Named, errors.BadRequest):
     message = "IP address {address} is not a valid IP for any of the subnets on the specified network."
 
@@ -200,6 +204,10 @@ class SecurityGroupRuleNotFound(Named, errors.NotFound):
 
 class AvailabilityZoneNotFound(Named, errors.NotFound):
     message = "AvailabilityZone {zone} could not be found."
+
+
+class AgentNotFound(Named, errors.NotFound):
+    message = "Agent {id} could not be found."
 
 
 class ExtensionNotFound(Named, errors.NotFound):

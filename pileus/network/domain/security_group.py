@@ -7,7 +7,7 @@ import msgspec
 
 from pileus.network.domain.address import parse_loose_cidr
 from pileus.network.domain.errors import (
-    InvalidInput,
+    InvalidCIDR,
     SecurityGroupEthertypeConflictWithProtocol,
     SecurityGroupInvalidIcmpValue,
     SecurityGroupInvalidPortRange,
@@ -148,6 +148,9 @@ def protocol_number(protocol: str | None) -> int | None:
 
 
 def _ports(protocol: str | None, low: int | None, high: int | None) -> tuple[int | None, int | None]:
+    for value in (low, high):
+        if value is not None and not 0 <= value <= 65535:
+            raise SecurityGroupInvalidPortValue(port=value)
     if low is None and high is None:
         return None, None
     if protocol is None:
@@ -176,7 +179,7 @@ def _prefix(text: str | None, ethertype: str) -> tuple[str | None, str | None]:
     try:
         block = parse_loose_cidr(text)
     except ValueError:
-        raise InvalidInput(reason=f"'{text}' is not a valid CIDR") from None
+        raise InvalidCIDR(input=text) from None
     if (block.family == 4) != (ethertype == IPV4):
         raise SecurityGroupRuleParameterConflict(ethertype=ethertype, cidr=text)
     return (text if "/" in text else str(block)), str(block)

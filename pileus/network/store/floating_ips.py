@@ -9,6 +9,9 @@ from pileus.network.domain.floating_ip import FloatingIp
 
 _READ = sql("SELECT document, floating_port_id FROM network_floating_ips WHERE id = :id")
 _OF_PORT = sql("SELECT document FROM network_floating_ips WHERE port_id = :port_id ORDER BY id")
+_LOOSE = sql(
+    "SELECT id, floating_port_id FROM network_floating_ips WHERE floating_network_id = :network_id AND port_id IS NULL"
+)
 _SAME_TARGET = sql(
     "SELECT document FROM network_floating_ips WHERE port_id = :port_id AND fixed_address = :fixed_address "
     "AND floating_network_id = :network_id AND id <> :id"
@@ -39,6 +42,11 @@ async def find(db: Database | Transaction, floating_id: str) -> tuple[FloatingIp
 async def of_port(tx: Transaction, port_id: str) -> list[FloatingIp]:
     """The floating IPs that point to a port."""
     return [read(row["document"], FloatingIp) for row in await tx.all(_OF_PORT, port_id=port_id)]
+
+
+async def loose_in(tx: Transaction, network_id: str) -> list[tuple[str, str]]:
+    """The floating IPs of an external network that point to nothing, each with the port that holds its address."""
+    return [(row["id"], row["floating_port_id"]) for row in await tx.all(_LOOSE, network_id=network_id)]
 
 
 async def same_target(tx: Transaction, floating: FloatingIp) -> FloatingIp | None:

@@ -91,6 +91,7 @@ RULES = Table(
         "remote_group_id": "remote_group_id",
     },
 )
+AGENTS = Table("network_agents", "id, heartbeat_at, document", ("1 = 0",), {"id": "id", "host": "host"})
 
 
 @dataclass(frozen=True, slots=True)

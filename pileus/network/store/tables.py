@@ -97,7 +97,12 @@ _QUOTAS = (
         project_id TEXT NOT NULL, resource TEXT NOT NULL, quota BIGINT NOT NULL, PRIMARY KEY (project_id, resource))""",
 )
 
+_AGENTS = (
+    """CREATE TABLE network_agents (
+        id TEXT PRIMARY KEY, host TEXT NOT NULL UNIQUE, heartbeat_at BIGINT NOT NULL, document TEXT NOT NULL)""",
+)
+
 SCHEMA = Schema(
     "network",
-    (Migration(1, "first tables", _NETWORKS + _SUBNETS + _PORTS + _SECURITY_GROUPS + _ROUTERS + _QUOTAS),),
+    (Migration(1, "first tables", _NETWORKS + _SUBNETS + _PORTS + _SECURITY_GROUPS + _ROUTERS + _QUOTAS + _AGENTS),),
 )

@@ -1,6 +1,7 @@
 """Addresses, blocks and gaps: the arithmetic that allocation stands on."""
 
 import ipaddress
+import itertools
 
 import pytest
 from hypothesis import given
@@ -91,4 +92,4 @@ def test_what_is_free_is_what_pools_hold_and_nobody_has(pools: list[Range], take
     found = free_ranges(pools, taken)
     numbers = [n for item in found for n in range(item.first, item.last + 1)]
     assert sorted(numbers) == sorted({n for p in pools for n in range(p.first, p.last + 1)} - taken)
-    assert all(one.last + 1 < two.first for one, two in zip(found, found[1:], strict=False))
+    assert all(one.last + 1 < two.first for one, two in itertools.pairwise(found))

@@ -1,6 +1,7 @@
 """Allocation: no address twice, none lost, and the same few look-ups however large the pool."""
 
 import asyncio
+import itertools
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -93,7 +94,7 @@ async def check_books(database: SqliteDatabase, made: Subnet, pools: Subnet | No
     taken = {int.from_bytes(row[0], "big") for row in await database.all(TAKEN)}
     whole = {n for pool in (pools or made).pools for n in range(pool.first, pool.last + 1)}
     assert free == whole - taken
-    assert all(one[1] + 1 < two[0] for one, two in zip(found, found[1:], strict=False))
+    assert all(one[1] + 1 < two[0] for one, two in itertools.pairwise(found))
 
 
 def test_a_pool_gives_each_address_once_and_then_none() -> None:
