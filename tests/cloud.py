@@ -31,6 +31,8 @@ PREFIX = {
     "compute": "/compute/v2.1", "network": "/networking/v2.0", "volume": "/volume/v3", "image": "/image/v2",
     "identity": "/identity/v3", "placement": "/placement", "pileus": "/pileus/v1",
 }  # fmt: skip
+LOOKED_S = 40.0
+"""In which every reconciler has looked once more."""
 NEWEST = {"compute": "compute 2.104", "volume": "volume 3.71", "placement": "placement 1.39"}
 
 
@@ -166,14 +168,18 @@ class World:
 
         Raises: AssertionError when it never comes to rest; Lost.
         """
+        await self.finish_flows(timeout_s)
+        await asyncio.sleep(LOOKED_S if self.chance is not None else 0.5)
+        if not self.runtime.alive:
+            raise Lost
+
+    async def finish_flows(self, timeout_s: float = 4 * 3600.0) -> None:
+        """Return when no flow is at work any more. Raises: AssertionError, Lost."""
         waited = 0.0
-        while await self.open_flows():
+        while open_flows := await self.open_flows():
+            assert waited < timeout_s, f"never at rest: {open_flows}"
             await asyncio.sleep(0.25)
             waited += 0.25
-            assert waited < timeout_s, f"never at rest: {await self.open_flows()}"
-            if not self.runtime.alive:
-                raise Lost
-        await asyncio.sleep(40.0 if self.chance is not None else 0.5)
 
     async def open_flows(self) -> list[dict[str, Any]]:
         """Flows that somebody is at work on, of every service; stuck ones are at rest."""
@@ -211,12 +217,12 @@ def let_go(cloud: Cloud) -> None:
         database._wal = -1
     for agent in cloud.agents:
         agent._host.hypervisor._journal.close()  # type: ignore[attr-defined]
-    for backend in getattr(cloud, "_closers", ()):
-        host = getattr(backend, "__self__", None)
-        wires = getattr(host, "_backend", None)
-        if getattr(wires, "_fd", -1) >= 0:
-            os.close(wires._fd)
-            wires._fd = -1
+    for close in cloud._closers:
+        owner = getattr(close, "__self__", None)  # the agents of networks and volumes
+        backend = getattr(owner, "_backend", None) or getattr(getattr(owner, "_host", None), "backend", None)
+        if getattr(backend, "_fd", -1) >= 0:
+            os.close(backend._fd)
+            backend._fd = -1
     cloud.agents.clear()
     for pool in cloud.runtime._pools.values():
         pool.shutdown(wait=False)

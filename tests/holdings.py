@@ -21,6 +21,10 @@ from pileus.compute.drivers.fake_journal import Journal
 from pileus.network.domain.data_plane import PortPlan
 from pileus.network.drivers.base import tap_name
 from pileus.network.drivers.fake import _Record as Wire
+from pileus.volume.domain.volume import Volume
+from pileus.volume.domain.volume_states import HOLDS_DATA, TRANSITIONAL, AttachStatus, VolumeStatus, status_of
+from pileus.volume.drivers.fake import FILE as VOLUMES
+from pileus.volume.drivers.fake import Held as HeldData
 
 
 @dataclass
@@ -37,6 +41,9 @@ class Holdings:
     claims: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)  # by consumer and provider
     inventories: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)  # capacity and use
     providers: dict[str, str] = field(default_factory=dict)  # host -> provider
+    volumes: dict[str, Volume] = field(default_factory=dict)
+    data: dict[str, HeldData] = field(default_factory=dict)  # what the back end has, by volume
+    images: dict[str, tuple[str, str, bool]] = field(default_factory=dict)  # name, status, whether made of a server
     flows: list[dict[str, Any]] = field(default_factory=list)  # those that have not ended
     leftovers: list[str] = field(default_factory=list)  # files of work that is over
 
@@ -48,6 +55,11 @@ class Holdings:
         """All that anybody holds for a server, in words."""
         found = [f"guest on {host}" for host, guest in self.guests if guest.server_id == server_id]
         found += [f"port {port['id']}" for port in self.ports.values() if port["device_id"] == server_id]
+        found += [
+            f"attachment of volume {volume.id}"
+            for volume in self.volumes.values()
+            if any(attachment.server_id == server_id for attachment in volume.attachments)
+        ]
         if server_id in self.claims:
             found.append(f"claim {self.claims[server_id]}")
         return found
@@ -63,10 +75,19 @@ def holdings(state_dir: Path) -> Holdings:
         _read_compute(found, connection)
         _read_placement(found, connection)
         _read_network(found, connection)
+        for row in connection.execute("SELECT data FROM volume_volumes"):
+            volume = msgspec.msgpack.decode(row["data"], type=Volume)
+            found.volumes[volume.id] = volume
+        for row in connection.execute("SELECT id, name, status, properties FROM image_images"):
+            found.images[row["id"]] = (row["name"], row["status"], "snapshot" in row["properties"])
     finally:
         connection.close()
     for host_dir in sorted((state_dir / "hosts").glob("*")):
         _read_host(found, host_dir)
+    for line in (state_dir / "volumes" / VOLUMES).read_bytes().splitlines():
+        one = msgspec.json.decode(line, type=HeldData)
+        found.data[one.volume_id] = one
+    found.data = {volume_id: one for volume_id, one in found.data.items() if one.size_gib}
     found.leftovers = [
         str(path.relative_to(state_dir))
         for place in ("base-images", "hosts/*/snapshots", "images/*")
@@ -84,8 +105,9 @@ def _read_compute(found: Holdings, connection: sqlite3.Connection) -> None:
     found.deleted = {row["id"] for row in connection.execute("SELECT id FROM compute_deleted_servers")}
     for row in connection.execute("SELECT id, host FROM compute_services WHERE name = 'nova-compute'"):
         found.providers[row["host"]] = row["id"]
-    query = "SELECT id, name, subject, state, error FROM compute_flows WHERE state NOT IN ('done', 'failed')"
-    found.flows = [dict(row) for row in connection.execute(query)]
+    for service in ("compute", "volume", "image"):
+        query = f"SELECT id, name, subject, state, error FROM {service}_flows WHERE state NOT IN ('done', 'failed')"
+        found.flows += [dict(row) for row in connection.execute(query)]
 
 
 def _read_placement(found: Holdings, connection: sqlite3.Connection) -> None:
@@ -142,8 +164,10 @@ def violations(held: Holdings) -> list[str]:
     """Everything that must not be in a cloud at rest, in words."""
     return [
         *_of_servers(held), *_of_guests(held), *_of_claims(held), *_of_ports(held), *_of_taps(held),
+        *_of_volumes(held), *_of_attachments(held),
         *(f"flow {flow['name']} of {flow['subject']} is {flow['state']}: {flow['error']}" for flow in held.flows),
         *(f"left over: {path}" for path in held.leftovers),
+        *(f"image {i} of a server is {s}" for i, (_, s, made) in held.images.items() if made and s != "active"),
     ]  # fmt: skip
 
 
@@ -246,3 +270,48 @@ def _of_taps(held: Holdings) -> Iterator[str]:
         needed = {held.ports[port]["network_id"] for at, port in wanted if at == host}
         yield from (f"network {network} is on {host}, where nobody needs it" for network in networks - needed)
         yield from (f"network {network} is missing on {host}" for network in needed - networks)
+
+
+def _of_volumes(held: Holdings) -> Iterator[str]:
+    for volume in held.volumes.values():
+        name, data = f"volume {volume.id} ({volume.status})", held.data.get(volume.id)
+        if volume.action is not None or volume.status in TRANSITIONAL:
+            yield f"{name} is not at rest: {volume.action}"
+        is_plain = not volume.status.startswith("error")
+        if is_plain and volume.status is not status_of(volume.attachments):
+            yield f"{name} has attachments {[one.status for one in volume.attachments]}"
+        if volume.status in HOLDS_DATA and is_plain and (data is None or data.size_gib != volume.size_gib):
+            yield f"{name} of {volume.size_gib} GiB has {data}"
+    for volume_id, data in held.data.items():
+        known = held.volumes.get(volume_id)
+        if known is None or (known.status is VolumeStatus.ERROR and not known.attachments):
+            yield f"data of volume {volume_id} ({known.status if known else 'gone'}): {data}"
+        elif set(data.users) != {one.id for one in known.attachments if one.connector is not None}:
+            yield f"volume {volume_id} is connected for {data.users}, not for {[one.id for one in known.attachments]}"
+
+
+def _of_attachments(held: Holdings) -> Iterator[str]:
+    """Attachments and servers' devices are the same thing, seen from two sides."""
+    attached = set()
+    for volume in held.volumes.values():
+        for one in volume.attachments:
+            if one.server_id is None:
+                continue
+            attached.add((one.server_id, volume.id, one.id))
+            server = held.servers.get(one.server_id)
+            if one.status is not AttachStatus.ATTACHED:
+                yield f"volume {volume.id} is {one.status} for server {one.server_id}"
+            if server is not None and one.host != server.host and not is_half_deleted(server):
+                yield f"volume {volume.id} is attached on {one.host}, {server} is on {server.host}"
+    known = {
+        (server.id, str(device.volume_id), str(device.attachment_id))
+        for server in held.servers.values()
+        if not is_half_deleted(server) and (server.host is not None or server.vm_state is not VmState.ERROR)
+        for device in server.volume_devices
+    }
+    yield from (f"attachment {one} is unknown to its server" for one in attached - known if not _half(held, one[0]))
+    yield from (f"device {one} of a server has no attachment" for one in known - attached)
+
+
+def _half(held: Holdings, server_id: str) -> bool:
+    return server_id in held.servers and is_half_deleted(held.servers[server_id])

@@ -6,10 +6,11 @@
 from typing import Any
 
 from pileus.compute.domain.server_states import PowerState, VmState
+from pileus.volume.domain.volume_states import VolumeStatus
 from tests.flows.stage import Scenario, Stage
 from tests.holdings import Holdings
 
-NAME = "web"
+NAME, DISK = "web", "disk"
 
 
 async def nothing(stage: Stage) -> None:
@@ -133,6 +134,16 @@ async def snapshot(stage: Stage) -> None:
     await act("createImage", {"name": "copy"})(stage)
 
 
+def has_copy(is_there: bool) -> Any:
+    """The server runs, and an image of it is there with its bytes, or not at all."""
+
+    def seen(stage: Stage, held: Holdings) -> bool:
+        found = [status for name, status, _ in held.images.values() if name == "copy"]
+        return bool(_RUNS(stage, held)) and found == ["active"] * is_there
+
+    return seen
+
+
 ACTIONS = (
     _action("stop", a_server, act("os-stop"), _OFF, _ACTIVE),
     _action("start", after("os-stop"), act("os-start"), _RUNS, is_in(VmState.STOPPED)),
@@ -144,7 +155,7 @@ ACTIONS = (
     _action("resume", after("suspend"), act("resume"), _RUNS, is_in(VmState.SUSPENDED)),
     _action("password", a_server, act("changePassword", {"adminPass": "Secret-1"}), _RUNS, _RUNS),
     _action("rebuild", a_server, rebuild, is_rebuilt, _RUNS, in_error),
-    _action("create-image", a_server, snapshot, _RUNS, _RUNS),
+    _action("create-image", a_server, snapshot, has_copy(True), has_copy(False)),
 )
 
 
@@ -213,4 +224,165 @@ INTERFACES = (
     ),
 )
 
-SCENARIOS: tuple[Scenario, ...] = (LAUNCH, DELETE, *ACTIONS, *INTERFACES)
+
+# -- volumes ----------------------------------------------------------------------------------------------------------
+def volume(status: VolumeStatus, size_gib: int = 1) -> Any:
+    """The volume is there, with its data, at this status and size."""
+
+    def seen(stage: Stage, held: Holdings) -> bool:
+        found = [one for one in held.volumes.values() if one.name == DISK]
+        if [(one.status, one.size_gib) for one in found] != [(status, size_gib)]:
+            return False
+        return found[0].id in held.data and held.data[found[0].id].size_gib == size_gib
+
+    return seen
+
+
+async def a_volume(stage: Stage) -> None:
+    stage.ids[DISK] = await stage.user.create_volume(DISK)
+    await stage.user.volume_at_rest(stage.ids[DISK])
+
+
+async def create_volume(stage: Stage) -> None:
+    stage.ids["made"] = await stage.user.create_volume(DISK)
+
+
+async def create_volume_from_image(stage: Stage) -> None:
+    stage.ids["made"] = await stage.user.create_volume(DISK, imageRef=stage.ids["image"])
+
+
+def was_never_made(stage: Stage, held: Holdings) -> bool:
+    """No data; if it was promised, its row is in error."""
+    found = [one.status for one in held.volumes.values() if one.name == DISK]
+    return found == [VolumeStatus.ERROR] * ("made" in stage.ids or len(found)) and not held.data
+
+
+async def delete_volume(stage: Stage) -> None:
+    await stage.user.delete("volume", f"/volumes/{stage.ids[DISK]}")
+
+
+def volume_is_gone(stage: Stage, held: Holdings) -> bool:
+    return stage.ids[DISK] not in held.volumes and stage.ids[DISK] not in held.data
+
+
+def volume_in_error(stage: Stage, held: Holdings) -> bool:
+    """It says that it could not be deleted, or could not grow."""
+    found = held.volumes.get(stage.ids[DISK])
+    return found is not None and found.status.startswith("error_")
+
+
+async def extend_volume(stage: Stage) -> None:
+    await stage.user.post("volume", f"/volumes/{stage.ids[DISK]}/action", {"os-extend": {"new_size": 3}})
+
+
+async def a_server_and_a_volume(stage: Stage) -> None:
+    await a_volume(stage)
+    await a_server(stage)
+
+
+async def a_server_with_a_volume(stage: Stage) -> None:
+    await a_server_and_a_volume(stage)
+    await attach_volume(stage)
+    await stage.world.finish_flows()
+
+
+async def attach_volume(stage: Stage) -> None:
+    body = {"volumeAttachment": {"volumeId": stage.ids[DISK]}}
+    await stage.user.post("compute", f"/servers/{stage.ids[NAME]}/os-volume_attachments", body)
+
+
+async def detach_volume(stage: Stage) -> None:
+    await stage.user.delete("compute", f"/servers/{stage.ids[NAME]}/os-volume_attachments/{stage.ids[DISK]}")
+
+
+def attached(is_attached: bool) -> Any:
+    """The server and its guest have the volume, and it is in use; or neither."""
+    at = volume(VolumeStatus.IN_USE if is_attached else VolumeStatus.AVAILABLE)
+
+    def seen(stage: Stage, held: Holdings) -> bool:
+        guest = held.guest(stage.ids[NAME])
+        return guest is not None and len(guest.volumes) == is_attached and bool(at(stage, held))
+
+    return seen
+
+
+async def launch_with_volumes(stage: Stage) -> None:
+    """Boot from a volume that is made of the image and goes with the server; a volume that stays is attached."""
+    disks = [
+        {"boot_index": 0, "uuid": stage.ids["image"], "source_type": "image", "destination_type": "volume",
+         "volume_size": 1, "delete_on_termination": True},
+        {"uuid": stage.ids[DISK], "source_type": "volume", "destination_type": "volume"},
+    ]  # fmt: skip
+    stage.ids["made"] = await stage.promise(NAME, image="", block_device_mapping_v2=disks)
+
+
+async def a_server_on_volumes(stage: Stage) -> None:
+    await a_volume(stage)
+    await launch_with_volumes(stage)
+    stage.ids[NAME] = stage.ids.pop("made")
+    await stage.user.at_rest(stage.ids[NAME])
+
+
+def is_launched_on_volumes(stage: Stage, held: Holdings) -> bool:
+    """Both are in use, and by nobody else."""
+    used = [one.status for one in held.volumes.values()]
+    return is_launched(stage, held) and used == [VolumeStatus.IN_USE] * 2
+
+
+def was_never_launched_on_volumes(stage: Stage, held: Holdings) -> bool:
+    """The volume that was there is there again; the one that was made is gone."""
+    left = {one.id: one.status for one in held.volumes.values()}
+    return was_never_launched(stage, held) and left == {stage.ids[DISK]: VolumeStatus.AVAILABLE}
+
+
+def is_gone_without_volumes(stage: Stage, held: Holdings) -> bool:
+    left = {one.id: one.status for one in held.volumes.values()}
+    return is_gone(stage, held) and left == {stage.ids[DISK]: VolumeStatus.AVAILABLE}
+
+
+_FREE = volume(VolumeStatus.AVAILABLE)
+VOLUME_SCENARIOS = (
+    Scenario("create-volume", ("create-volume",), nothing, create_volume, _FREE, was_never_made),
+    Scenario("create-volume-from-image", ("create-volume",), nothing, create_volume_from_image, _FREE, was_never_made),
+    Scenario("delete-volume", ("delete-volume",), a_volume, delete_volume, volume_is_gone, _FREE, volume_in_error),
+    Scenario("extend-volume", ("extend-volume",), a_volume, extend_volume, volume(VolumeStatus.AVAILABLE, 3), _FREE,
+             volume_in_error),
+    Scenario("extend-attached-volume", ("extend-volume",), a_server_with_a_volume, extend_volume,
+             volume(VolumeStatus.IN_USE, 3), volume(VolumeStatus.IN_USE), volume_in_error),
+    Scenario("attach-volume", ("attach-volume",), a_server_and_a_volume, attach_volume, attached(True),
+             attached(False)),
+    Scenario("detach-volume", ("detach-volume",), a_server_with_a_volume, detach_volume, attached(False),
+             attached(True)),
+    Scenario("launch-on-volumes", ("launch-server", "build-server", "create-volume"), a_volume, launch_with_volumes,
+             is_launched_on_volumes, was_never_launched_on_volumes),
+    Scenario("delete-on-volumes", ("delete-server", "delete-volume"), a_server_on_volumes, delete,
+             is_gone_without_volumes, is_in(VmState.ACTIVE), in_error),
+)  # fmt: skip
+
+
+# -- images -----------------------------------------------------------------------------------------------------------
+async def a_staged_image(stage: Stage) -> None:
+    document = {"name": "import", "disk_format": "raw", "container_format": "bare"}
+    stage.ids["import"] = (await stage.user.post("image", "/images", document))["id"]
+    headers = {"content-type": "application/octet-stream"}
+    await stage.user.need("image", "PUT", f"/images/{stage.ids['import']}/stage", bytes(4096), headers=headers)
+
+
+async def import_image(stage: Stage) -> None:
+    body = {"method": {"name": "glance-direct"}}
+    await stage.user.post("image", f"/images/{stage.ids['import']}/import", body)
+
+
+def has_image(*statuses: str) -> Any:
+    """The image is in one of these statuses; the judge counts its bytes."""
+
+    def seen(stage: Stage, held: Holdings) -> bool:
+        return held.images[stage.ids["import"]][1] in statuses
+
+    return seen
+
+
+IMPORT = Scenario("import-image", ("import-image",), a_staged_image, import_image, has_image("active"),
+                  has_image("queued", "uploading"))  # fmt: skip
+
+SCENARIOS: tuple[Scenario, ...] = (LAUNCH, DELETE, *ACTIONS, *INTERFACES, *VOLUME_SCENARIOS, IMPORT)

@@ -18,7 +18,7 @@ from pileus.foundation.simulation import simulate
 from tests.cloud import Life, Lost, User, World
 from tests.holdings import Holdings, holdings, violations
 
-SEED = 20
+SEED = 20  # of a play; what was built before has another, or ids would come twice
 SMALL = {"vcpus": "8", "ram_mib": "8192", "disk_gib": "100"}
 
 
@@ -45,10 +45,9 @@ class Stage:
         return self.ids[name]
 
     async def promise(self, name: str, **facts: Any) -> str:
-        networks = facts.pop("networks", [{"uuid": self.ids["network"]}])
-        return await self.user.launch(
-            name, flavor=self.ids["flavor"], image=self.ids["image"], networks=networks, **facts
-        )
+        facts.setdefault("networks", [{"uuid": self.ids["network"]}])
+        facts.setdefault("image", self.ids["image"])
+        return await self.user.launch(name, flavor=self.ids["flavor"], **facts)
 
     async def named(self, name: str) -> list[str]:
         """The ids of the user's servers of this name."""
@@ -98,7 +97,9 @@ class Trouble:
     boot_id = ""  # what the kernel calls the boot after a crash; empty: the same one
 
     def __init__(self) -> None:
+        self.stage: Stage
         self.seams: list[Seam] = []
+        self.besides: list[asyncio.Future[None]] = []  # what goes on beside the scenario
 
     def __call__(self, life: Life, point: str, *facts: str) -> None:
         seam = Seam(len(self.seams) + 1, point, facts)
@@ -168,11 +169,11 @@ class Theatre:
     def prepared(self, scenario: Scenario) -> dict[str, str]:
         """The ids of what `prepare` made; its state is in the directory of the scenario's name."""
         if "" not in self._prepared:
-            self._prepared[""] = simulate(SEED, lambda chance: self._build(chance, "base", {}, furnish, None))
+            self._prepared[""] = simulate(SEED - 2, lambda chance: self._build(chance, "base", {}, furnish, None))
         if scenario.name not in self._prepared:
             ids = dict(self._prepared[""])
             self._prepared[scenario.name] = simulate(
-                SEED, lambda chance: self._build(chance, scenario.name, ids, scenario.prepare, "base")
+                SEED - 1, lambda chance: self._build(chance, scenario.name, ids, scenario.prepare, "base")
             )
         return dict(self._prepared[scenario.name])
 
@@ -212,11 +213,11 @@ class Theatre:
         stage = Stage(World(directory, chance, **self._settings), ids)
         await stage.world.start()
         await stage.enter()
+        trouble.stage = stage
         stage.world.at_seam = trouble
         with contextlib.suppress(Lost):
             await scenario.ask(stage)
         await rest(stage, trouble)
-        stage.world.at_seam = None
         if then is not None:
             await then(stage)
             await rest(stage, trouble)
@@ -232,6 +233,9 @@ async def rest(stage: Stage, trouble: Trouble) -> None:
             if not stage.world.runtime.alive:
                 stage.world.boot_id = trouble.boot_id or stage.world.boot_id
                 await stage.world.restart()
+            await asyncio.gather(*trouble.besides)
+            await stage.world.finish_flows()
+            stage.world.at_seam = None
             await stage.world.settle()
             return
 

@@ -1,7 +1,11 @@
 """The misfortunes that befall a flow at its seams."""
 
+import asyncio
+import contextlib
+
 from pileus.foundation import errors
-from tests.cloud import Life
+from tests.cloud import Life, Lost
+from tests.flows.scenarios import NAME
 from tests.flows.stage import Seam, Trouble
 
 
@@ -71,3 +75,20 @@ class Death(Trouble):
             return
         if self._first is not None and life.alive:
             self._first.befall(life, seam)
+
+
+class Deleted(Trouble):
+    """The user deletes the server just when one seam is reached."""
+
+    def __init__(self, number: int):
+        super().__init__()
+        self._number = number
+
+    def befall(self, life: Life, seam: Seam) -> None:
+        if seam.number == self._number:
+            self.besides.append(asyncio.ensure_future(self._delete()))
+
+    async def _delete(self) -> None:
+        with contextlib.suppress(Lost):
+            for server_id in await self.stage.named(NAME):
+                await self.stage.user.delete("compute", f"/servers/{server_id}")

@@ -11,7 +11,7 @@ from pileus.compute.domain.network_request import AUTO, NetworkRequest, NicReque
 from pileus.compute.domain.server import Interface, Server, changed
 from pileus.compute.domain.server_states import Action, begin, check
 from pileus.compute.flows import change_interface
-from pileus.compute.flows.act_on_server import new_act
+from pileus.compute.flows.act_on_server import call_off, new_act
 from pileus.compute.flows.attach_volume import new_attach as attach_volume_flow
 from pileus.compute.flows.delete_server import new_delete
 from pileus.compute.flows.detach_volume import new_detach as detach_volume_flow
@@ -38,20 +38,40 @@ async def act(
 
     Raises: Locked, NotReady, WrongState, ServerBusy, NotLaunched (409).
     """
-    sealed = compute.sealer.seal(msgspec.json.encode(secret), "act") if secret else None
+    sealed = _sealed(compute, secret) if secret else None
+    saved, record = await _promise(
+        compute, context, server, action, args or {}, sealed, may_override_lock=may_override_lock
+    )
+    compute.runner.run(record)
+    return saved
+
+
+def _sealed(compute: Compute, secret: dict[str, str]) -> bytes:
+    return compute.sealer.seal(msgspec.json.encode(secret), "act")
+
+
+async def _promise(
+    compute: Compute,
+    context: Context,
+    server: Server,
+    action: Action,
+    args: dict[str, Any],
+    sealed: bytes | None,
+    *,
+    may_override_lock: bool = False,
+) -> tuple[Server, FlowRecord]:
+    """Write that the action began, and the flow that the caller lets run."""
 
     async def work(tx: Transaction) -> tuple[Server, FlowRecord]:
         before = await servers.get(tx, server.id)
         after = begin(before, action, compute.runtime.now(), may_override_lock=may_override_lock)
         saved = await servers.save(tx, before, after, compute.render)
-        new = new_act(compute, context, saved, action, args or {}, sealed)
+        new = new_act(compute, context, saved, action, args, sealed)
         record = await compute.journal.insert(tx, new, compute.runner.owner)
         await record_action(tx, compute, context, saved, action, record.id)
         return saved, record
 
-    saved, record = await compute.database.transact(work)
-    compute.runner.run(record)
-    return saved
+    return await compute.database.transact(work)
 
 
 async def delete(
@@ -240,24 +260,28 @@ async def _run_to_its_end(
 async def create_image(compute: Compute, context: Context, server: Server, name: str, metadata: dict[str, str]) -> str:
     """Begin to make an image of the server's root disk; returns the image's id.
 
+    The promise comes first: should we die before the image exists, the flow makes it.
+
     Raises: WrongState, ServerBusy (409), OverQuota of the image service.
     """
-    check(server, Action.CREATE_IMAGE)
+    image_id = compute.runtime.uuid()
     document = {
         **{key: value for key, value in _inherited(server).items() if key not in metadata},
         **metadata,
+        "id": image_id,
         "name": name, "disk_format": "qcow2", "container_format": "bare", "visibility": "private",
         "min_disk": server.flavor.disk_gib, "instance_uuid": server.id, "image_type": "snapshot",
         "base_image_ref": server.image.id if server.image is not None else "", "user_id": context.user_id,
     }  # fmt: skip
-    image_id = await compute.images.create(document, compute.users_authority(context.token))
+    args = {"image_id": image_id, "document": document}
+    sealed = _sealed(compute, {"token": context.token})
+    _, record = await _promise(compute, context, server, Action.CREATE_IMAGE, args, sealed)
     try:
-        await act(
-            compute, context, server, Action.CREATE_IMAGE, {"image_id": image_id}, secret={"token": context.token}
-        )
-    except Error:
-        await compute.images.delete(image_id, compute.users_authority(context.token))
+        await compute.images.create(document, compute.users_authority(context.token))
+    except Error as refused:
+        await call_off(compute, server.id, record, Action.CREATE_IMAGE, refused)
         raise
+    compute.runner.run(record)
     return image_id
 
 

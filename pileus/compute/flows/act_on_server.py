@@ -11,13 +11,15 @@ import msgspec
 from pileus.compute.domain.errors import HostUnavailable
 from pileus.compute.domain.server import Fault, Server, changed
 from pileus.compute.domain.server_states import Action, PowerState, fail, finish
-from pileus.compute.flows.saving import Outcome, save_server
+from pileus.compute.flows.saving import Outcome, save_in, save_server
 from pileus.compute.flows.watching import is_down
 from pileus.compute.service import Compute, host_topic
 from pileus.compute.store import servers
 from pileus.foundation import errors
 from pileus.foundation.context import Context
-from pileus.foundation.flow import Flow, NewFlow, Step, StepContext
+from pileus.foundation.database import Transaction
+from pileus.foundation.flow import Entry, Flow, FlowRecord, NewFlow, Step, StepContext
+from pileus.foundation.flow.model import FAILED
 
 NAME = "act-on-server"
 PATIENCE_S = 600.0
@@ -75,6 +77,8 @@ async def report_done(step: StepContext[Compute], params: ActParams) -> None:
 
 async def report_failure(step: StepContext[Compute], params: ActParams, error: errors.Error) -> None:
     compute, action = step.services, Action(params.action)
+    if action is Action.CREATE_IMAGE:  # it was promised without bytes, and will have none
+        await compute.images.delete(params.args["image_id"], compute.own_authority())
 
     def failed(server: Server) -> Server:
         if server.action is not action:
@@ -83,6 +87,24 @@ async def report_failure(step: StepContext[Compute], params: ActParams, error: e
         return fail(server, action, Fault(error.text, now, details=error.code), now)
 
     await save_server(compute, params.server_id, failed, Outcome(step.request_id, action, error.text))
+
+
+async def call_off(compute: Compute, server_id: str, record: FlowRecord, action: Action, error: errors.Error) -> None:
+    """Take a promise back whose flow has not run: the server is as it was, its action says why it failed."""
+    entry = Entry(record.id, record.epoch, record.attempt, [], FAILED, errors.to_wire(error))
+
+    def failed(server: Server) -> Server:
+        if server.action is not action:
+            return server
+        now = compute.runtime.now()
+        return fail(server, action, Fault(error.text, now, details=error.code), now)
+
+    async def work(tx: Transaction) -> None:
+        await compute.journal.write_in(tx, entry)
+        await save_in(tx, compute, server_id, failed, Outcome(record.request_id, action, error.text))
+
+    await compute.database.transact(work)
+    compute.journal.announce(entry)
 
 
 ACT_ON_SERVER = Flow(

@@ -11,6 +11,7 @@ from pileus.compute.domain.server_states import Action
 from pileus.compute.drivers.base import Pauses, PowerState, SetsPassword, Snapshots, Suspends
 from pileus.compute.host.building import build_again
 from pileus.compute.host.services import HostServices
+from pileus.compute.peers.authority import Authority
 from pileus.foundation import errors
 from pileus.foundation.trace import Trace
 
@@ -71,7 +72,7 @@ async def create_image(host: HostServices, server_id: str, args: Args) -> Done:
     """Copy the root disk and hand the copy to the image service; an image that has its data already is left alone."""
     image_id = args["args"]["image_id"]
     authority = host.authority(msgspec.json.decode(args["secret"])["token"])
-    if await host.images.status(image_id, authority) == "active":
+    if await _image_status(host, args["args"], authority) == "active":
         return {}
     target = host.state_dir / "snapshots" / f"{image_id}.partial"
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -86,6 +87,15 @@ async def create_image(host: HostServices, server_id: str, args: Args) -> Done:
     finally:
         target.unlink(missing_ok=True)
     return {}
+
+
+async def _image_status(host: HostServices, args: Args, authority: Authority) -> str:
+    """The image's status; one that was promised and never made is made now."""
+    try:
+        return await host.images.status(args["image_id"], authority)
+    except errors.NotFound:
+        await host.images.create(args["document"], authority)
+        return "queued"
 
 
 async def _chunks(host: HostServices, path: Path) -> AsyncIterator[bytes]:
