@@ -120,8 +120,10 @@ class LibvirtHypervisor:
 
     async def list_guests(self) -> list[GuestFact]:
         guests, _ = await self._line.call(calls.list_all, limit_s=60.0)
-        left = await self._runtime.in_thread(self._files.server_ids, pool="guest files")
-        return [*guests, *[self._debris(server_id) for server_id in left - {guest.server_id for guest in guests}]]
+        here = await self._runtime.in_thread(self._files.server_ids, pool="guest files")
+        # Guests with our mark but no files in our place belong to another cloud on the same libvirt.
+        ours = [guest for guest in guests if guest.server_id in here]
+        return [*ours, *[self._debris(server_id) for server_id in here - {guest.server_id for guest in ours}]]
 
     async def list_unknown_guests(self) -> list[str]:
         _, others = await self._line.call(calls.list_all, limit_s=60.0)
