@@ -7,7 +7,7 @@ from pileus.compute.api import server_view
 from pileus.compute.api.reach import own_target, reach_server, target_of
 from pileus.compute.app import actions, passwords, rebuilding, security_groups, servers
 from pileus.compute.app.rebuilding import RebuildRequest
-from pileus.compute.domain.launch import check_user_data
+from pileus.compute.domain.launch import canonical_address, check_user_data
 from pileus.compute.domain.server_states import Action, VmState
 from pileus.compute.service import Compute
 from pileus.foundation.errors import BadRequest
@@ -140,6 +140,8 @@ async def rebuild_server(request: Request[Compute]) -> Response:
 def _read_rebuild(body: dict[str, Any]) -> RebuildRequest:
     facts: dict[str, Any] = {_REBUILD[name]: value for name, value in body.items() if name in _REBUILD}
     check_user_data(facts.get("user_data"))
+    if "access_ip_v6" in facts:
+        facts["access_ip_v6"] = canonical_address(facts["access_ip_v6"])
     if body.get("preserve_ephemeral") in (True, "True", "true", "1"):
         raise BadRequest("preserve_ephemeral is not supported by the hypervisors of this cloud.")
     if "personality" in body:

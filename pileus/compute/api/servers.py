@@ -10,7 +10,7 @@ from pileus.compute.api.server_filters import read_query
 from pileus.compute.app import actions, passwords, quotas, server_lists, servers
 from pileus.compute.app.launch import launch
 from pileus.compute.app.servers import ServerChanges
-from pileus.compute.domain.launch import LaunchRequest, WantedPlace, check_user_data, read_place
+from pileus.compute.domain.launch import LaunchRequest, WantedPlace, canonical_address, check_user_data, read_place
 from pileus.compute.domain.network_request import NetworkRequest, read_networks
 from pileus.compute.domain.server_document import links
 from pileus.compute.service import Compute
@@ -95,7 +95,7 @@ def read_launch(request: Request[Compute], body: Mapping[str, Any]) -> LaunchReq
         config_drive=is_true(body.get("config_drive", False)),
         disk_config=body.get("OS-DCF:diskConfig", "MANUAL"),
         access_ip_v4=body.get("accessIPv4", ""),
-        access_ip_v6=body.get("accessIPv6", ""),
+        access_ip_v6=canonical_address(body.get("accessIPv6", "")),
         admin_password=body.get("adminPass") or passwords.generate(request.service.runtime),
         trusted_image_certificates=None if certificates is None else tuple(certificates),
         min_count=minimum,
@@ -150,6 +150,8 @@ _CHANGES = {
 async def update_server(request: Request[Compute]) -> Response:
     server = await reach_server(request)
     facts = {_CHANGES[name]: value for name, value in request.body["server"].items()}
+    if "access_ip_v6" in facts:
+        facts["access_ip_v6"] = canonical_address(facts["access_ip_v6"])
     after = await servers.update(request.service, request.context, server.id, ServerChanges(**facts))
     return await server_view.show_changed(request, after)
 

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import ipaddress
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -163,6 +164,14 @@ def check_user_data(user_data: str | None) -> None:
         base64.b64decode("".join(user_data.split()), validate=True)
     except (binascii.Error, ValueError) as wrong:
         raise UserDataMalformed from wrong
+
+
+def canonical_address(address: str) -> str:
+    """One text for each address, however a request wrote it; what is no address is left to its schema."""
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        return address
 
 
 def check_hostname(hostname: str) -> str:

@@ -164,6 +164,17 @@ def test_a_project_over_its_quota_launches_nothing(talk: Talk) -> None:
     talk(work)
 
 
+def test_an_address_has_one_spelling(talk: Talk) -> None:
+    async def work(cloud: Cloud) -> None:
+        long = "0000:0000:0000:0000:0000:babe:220.12.22.2"
+        server = await launched(cloud, wanted(accessIPv6=long))
+        assert server.access_ip_v6 == "::babe:dc0c:1602"
+        changed = await cloud.ask("PUT", f"/servers/{server.id}", {"server": {"accessIPv6": long}})
+        assert changed.json()["server"]["accessIPv6"] == "::babe:dc0c:1602"
+
+    talk(work)
+
+
 # -- reading ----------------------------------------------------------------------------------------------------------
 VERSIONS = ("2.1", "2.2", "2.3", "2.9", "2.16", "2.19", "2.26", "2.46", "2.47", "2.63", "2.71", "2.73", "2.75", "2.90",
             "2.96", "2.98", "2.99", "2.100", "2.104")  # fmt: skip
