@@ -1,10 +1,12 @@
 """Block storage by itself, with callers, images and servers made up for the test: each token names a caller."""
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from pileus.foundation.bus import Broker, Bus
 from pileus.foundation.context import Caller, Context
@@ -27,6 +29,7 @@ from pileus.volume.host.services import HostServices
 from pileus.volume.peers.authority import Authority
 from pileus.volume.service import VolumeService, VolumeSettings
 from pileus.volume.store.tables import SCHEMA
+from tests.conftest import Run
 
 ROLES = {
     "admin": {"admin", "manager", "member", "reader"},
@@ -128,6 +131,7 @@ class VolumeCloud:
         self.backend = backend
         self.images: MadeUpImages = service.images  # type: ignore[assignment]
         self.servers: MadeUpServers = service.servers  # type: ignore[assignment]
+        self.project = project("red")
         self._peer = Peer("volume", InProcess(app, runtime), runtime)
 
     async def ask(
@@ -195,9 +199,11 @@ async def volume_cloud(
     settings: VolumeSettings | None = None,
     backend: VolumeBackend | None = None,
     policies: Mapping[str, str] | None = None,
+    runtime: Runtime | None = None,
+    call_timeout_s: float = 30.0,
 ) -> AsyncIterator[VolumeCloud]:
     """The service on the state in `directory`, which may be there from before."""
-    runtime = Runtime("volume-test")
+    runtime = runtime or Runtime("volume-test")
     database = SqliteDatabase(directory / "volume.sqlite", runtime)
     await database.migrate(SCHEMA)
     broker = Broker()
@@ -205,7 +211,8 @@ async def volume_cloud(
     images, servers = MadeUpImages(), MadeUpServers()
     service = assemble(
         database=database, runtime=runtime, bus=bus, images=images, servers=servers, sealer=Sealer(b"k" * 32, runtime),  # type: ignore[arg-type]
-        service_token=own_token, settings=settings or VolumeSettings(backends=("fake",)), lease_s=1.0,
+        service_token=own_token, lease_s=1.0,
+        settings=settings or VolumeSettings(backends=("fake",), call_timeout_s=call_timeout_s),
     )  # fmt: skip
     backend = backend or FakeBackend(directory / "volumes", runtime)
     name = service.settings.backends[0]
@@ -222,3 +229,20 @@ async def volume_cloud(
             await agent.stop()
             await database.close()
         await runtime.stop()
+
+
+Story = Callable[[VolumeCloud], Awaitable[Any]]
+
+
+@pytest.fixture
+def tell(run: Run, tmp_path: Path) -> Callable[[Story], Any]:
+    """Runs a story against a fresh service, and returns what it returns."""
+
+    def told(story: Story) -> Any:
+        async def play() -> Any:
+            async with volume_cloud(tmp_path) as cloud:
+                return await story(cloud)
+
+        return run(play)
+
+    return told

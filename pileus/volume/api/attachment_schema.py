@@ -1,6 +1,6 @@
 """What bodies about attachments may say."""
 
-from pileus.foundation.http.schema import Body, Field, Param, Query, nullable, object_, text, uuid, word
+from pileus.foundation.http.schema import Body, Field, Param, Query, any_json, nullable, object_, text, uuid, word
 from pileus.volume.api.paging import LIMIT, MARKER, OFFSET
 
 connector = object_(additional=True)
@@ -14,6 +14,6 @@ CREATE = Body(
     additional=True,
 )
 UPDATE = Body("attachment", Field("connector", connector, required=True), additional=True)
-COMPLETE = Body("os-complete", value=nullable(object_(additional=True)))
+COMPLETE = Body("os-complete", value=any_json)  # clients send {}, null, or the id
 
 LIST = Query(LIMIT, MARKER, OFFSET, Param("instance_id", text()), Param("volume_id", text()), Param("status", text()))
