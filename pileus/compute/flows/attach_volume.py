@@ -47,14 +47,18 @@ async def give_back(step: StepContext[Compute], params: AttachParams) -> None:
 
 async def attach(step: StepContext[Compute], params: AttachParams) -> str:
     """Have the host attach it; returns the device's name in the guest, "" for a server without a host."""
+    server = await servers.get(step.services.database, params.server_id)
+    return await attach_on_host(step, params, server, step.outputs["reserve"])
+
+
+async def attach_on_host(step: StepContext[Compute], params: AttachParams, server: Server, attachment_id: str) -> str:
     compute = step.services
-    server = await servers.get(compute.database, params.server_id)
     if server.host is None:
         return ""
     device = next(found for found in server.block_devices if found.id == params.device_id)
     args = {
         "server_id": server.id, "epoch": server.epoch, "volume_id": params.volume_id,
-        "attachment_id": step.outputs["reserve"], "device": device.device_name or "",
+        "attachment_id": attachment_id, "device": device.device_name or "",
     }  # fmt: skip
     return str(await compute.bus.call(
         host_topic(server.host), "attach_volume", args, timeout_s=compute.settings.call_timeout_s,

@@ -157,8 +157,8 @@ async def detach_failed(step: StepContext[Compute], params: DetachParams, error:
     ports = await compute.networks.interfaces(params.server_id, compute.own_authority())
     is_there = any(port["id"] == params.port_id for port in ports)
     outcome = Outcome(step.request_id, Action.DETACH_INTERFACE, error.text)
-    change: Change = (lambda server: server) if is_there else _without(compute, params.port_id)
-    await save_server(compute, params.server_id, change, outcome)
+    change = _without(compute, params.port_id)
+    await save_server(compute, params.server_id, lambda server: server if is_there else change(server), outcome)
 
 
 ATTACH_INTERFACE = Flow(

@@ -1,10 +1,13 @@
 """A volume leaves a server: first the guest lets go, then the volume service gets it back."""
 
+from typing import Any
+
 from pileus.compute.domain.server import Server
 from pileus.compute.domain.server_states import Action
-from pileus.compute.flows.attach_volume import AttachParams, detach, give_back, without_device
+from pileus.compute.flows.attach_volume import AttachParams, attach_on_host, detach, give_back, without_device
 from pileus.compute.flows.saving import Outcome, save_server
 from pileus.compute.service import Compute
+from pileus.compute.store import servers
 from pileus.foundation import errors
 from pileus.foundation.context import Context
 from pileus.foundation.flow import Flow, NewFlow, Step, StepContext
@@ -29,6 +32,21 @@ async def unmark(step: StepContext[Compute], params: AttachParams) -> None:
     await step.services.volumes.roll_detaching(params.volume_id, step.services.own_authority())
 
 
+async def attach_again(step: StepContext[Compute], params: AttachParams) -> None:
+    """Give the guest its volume back, if the volume service still holds it for the server."""
+    compute = step.services
+    server = await servers.find(compute.database, params.server_id)
+    held = await _held(compute, params)
+    if server is not None and held is not None:
+        await attach_on_host(step, params, server, held["id"])
+
+
+async def _held(compute: Compute, params: AttachParams) -> Any | None:
+    """The attachment, unless it has been let go."""
+    held = await compute.volumes.attachment_of(params.volume_id, params.server_id, compute.own_authority())
+    return None if held is None or held["status"] == "detached" else held
+
+
 async def report_done(step: StepContext[Compute], params: AttachParams) -> None:
     compute = step.services
     outcome = Outcome(step.request_id, Action.DETACH_VOLUME)
@@ -36,9 +54,12 @@ async def report_done(step: StepContext[Compute], params: AttachParams) -> None:
 
 
 async def report_failure(step: StepContext[Compute], params: AttachParams, error: errors.Error) -> None:
-    """The server keeps its volume."""
+    """The server keeps its volume, unless that was given back before something failed."""
+    compute = step.services
     outcome = Outcome(step.request_id, Action.DETACH_VOLUME, error.text)
-    await save_server(step.services, params.server_id, lambda server: server, outcome)
+    is_held = await _held(compute, params) is not None
+    change = without_device(compute, params.device_id)
+    await save_server(compute, params.server_id, lambda server: server if is_held else change(server), outcome)
 
 
 DETACH_VOLUME = Flow(
@@ -47,7 +68,7 @@ DETACH_VOLUME = Flow(
     params=AttachParams,
     steps=(
         Step("mark", mark, undo=unmark),
-        Step("guest", detach, retry_after_s=(1.0, 5.0, 15.0)),
+        Step("guest", detach, undo=attach_again, retry_after_s=(1.0, 5.0, 15.0)),
         Step("release", give_back, retry_after_s=(0.2, 1.0, 5.0, 15.0)),
         Step("done", report_done),
     ),

@@ -68,7 +68,10 @@ async def bring_bytes(step: Doing, params: ImportParams) -> object:
 
 
 async def drop_bytes(step: Doing, params: ImportParams) -> None:
-    await step.services.store.delete(params.location)
+    """Remove what was brought, unless it is the image's by now: what failed then came after."""
+    image = await images.find(step.services.database, params.image_id)
+    if image is None or image.location != params.location:
+        await step.services.store.delete(params.location)
 
 
 async def let_it_be_active(step: Doing, params: ImportParams) -> None:
