@@ -170,7 +170,7 @@ async def delete(service: NetworkService, network_id: str, *, revision: int | No
     Raises: NetworkNotFound (404), NetworkInUse (409), RevisionNumberConstraintFailed (412).
     """
 
-    async def work(tx: Transaction) -> list[tuple[str, str]]:
+    async def work(tx: Transaction) -> set[str]:
         network = await networks.find(tx, network_id)
         if network is None:
             raise NetworkNotFound(id=network_id)
@@ -186,7 +186,7 @@ async def delete(service: NetworkService, network_id: str, *, revision: int | No
         for subnet in await subnets.of_network(tx, network_id):
             await removal.remove_subnet(tx, subnet.id)
         await networks.delete(tx, network_id)
-        return [(stored.port.host, stored.port.id) for stored in plugged if stored.port.host]
+        return {stored.port.host for stored in plugged if stored.port.host}
 
-    for host, port_id in await service.transact(work):
-        service.hosts.port_changed(host, port_id, network_id)
+    for host in await service.transact(work):
+        service.hosts.network_changed(host, network_id)
