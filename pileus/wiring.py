@@ -9,12 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from pileus import __version__, running, secrets_file
 from pileus.compute.api.policies import POLICIES as COMPUTE_POLICIES
 from pileus.compute.api.routes import API as COMPUTE_API
 from pileus.compute.app.conductor import Conductor
+from pileus.compute.app.housekeeping import keep_house
 from pileus.compute.app.scheduler import Scheduler
 from pileus.compute.domain.liveness import Liveness
 from pileus.compute.domain.server_document import render
@@ -184,8 +183,13 @@ class Cloud:
             await self._listen(socket_)
 
     async def _listen(self, socket_: Any) -> None:
-        facts = running.Facts(url=self.url, region=self.settings.region, hypervisor=self.settings.hypervisor)
-        (self.settings.state_dir / running.FACTS).write_bytes(msgspec.json.encode(facts))
+        settings = self.settings
+        facts = running.Facts(
+            url=self.url, region=settings.region, hypervisor=settings.hypervisor, address=settings.address,
+            port=settings.port, public_url=settings.public_url, hosts=settings.hosts, host_name=self._base_name,
+            hypervisor_options=settings.hypervisor_options,
+        )  # fmt: skip
+        running.remember(settings.state_dir, facts)
         self._listeners.append(await listen_on(self.front, socket_, self.runtime))
         control = Front(
             {"pileus": self._app(OPERATIONS_API, self.operations, OPERATIONS_POLICIES, OwnerAuthenticator())},
@@ -363,6 +367,7 @@ class Cloud:
             await self._host(self._host_name(number))
         await self.compute.runner.recover()
         self.runtime.spawn(self.compute.runner.keep(), "leases of conductor")
+        self.runtime.spawn(keep_house(self.compute), "housekeeping of compute")
 
     async def _volume_host(self) -> None:
         """The volume-host of the one back end that an embedded cloud has."""
@@ -378,9 +383,13 @@ class Cloud:
         await agent.start()
         self._closers.append(agent.stop)
 
+    @property
+    def _base_name(self) -> str:
+        return self.settings.host_name or os.uname().nodename
+
     def _host_name(self, number: int) -> str:
-        base = self.settings.host_name or os.uname().nodename
-        return base if self.settings.hosts == 1 else f"{base}-{number + 1}"
+        """A real machine is one host; of fake ones there may be more tomorrow."""
+        return f"{self._base_name}-{number + 1}" if self.settings.hypervisor == "fake" else self._base_name
 
     async def _host(self, name: str) -> None:
         """One hypervisor host: its wires, its guests."""

@@ -55,10 +55,12 @@ _GET_DELETED = sql("SELECT data FROM compute_deleted_servers WHERE id = :id")
 _DELETED_SINCE = sql(
     "SELECT data FROM compute_deleted_servers WHERE deleted_at >= :since ORDER BY deleted_at DESC, id DESC LIMIT :most"
 )
-_FORGET = sql(
-    "DELETE FROM compute_deleted_servers WHERE deleted_at < :before AND id NOT IN "
-    "(SELECT id FROM compute_deleted_servers ORDER BY deleted_at DESC, id DESC LIMIT :keep)"
+_OLD = sql(
+    "SELECT id FROM compute_deleted_servers WHERE deleted_at < :before AND id NOT IN "
+    "(SELECT id FROM compute_deleted_servers ORDER BY deleted_at DESC, id DESC LIMIT :keep) "
+    "ORDER BY deleted_at LIMIT :most"
 )
+_FORGET = sql("DELETE FROM compute_deleted_servers WHERE id = :id")
 _OF_HOST = sql("SELECT generation, data FROM compute_servers WHERE host = :host")
 _EVERY = sql("SELECT generation, data FROM compute_servers")
 _OF_GROUP = sql("SELECT id, host FROM compute_servers WHERE server_group_id = :group_id")
@@ -135,9 +137,14 @@ async def bury(tx: Transaction, before: Server, after: Server, *, host: str | No
     )  # fmt: skip
 
 
-async def forget(tx: Transaction, *, before: int, keep: int) -> int:
-    """Drop deleted servers older than `before`, but never the newest `keep`."""
-    return await tx.run(_FORGET, before=before, keep=keep)
+async def long_deleted(reader: Database, *, before: int, keep: int, most: int = 500) -> list[str]:
+    """Servers deleted before `before` (microseconds), but never the newest `keep`; the oldest first."""
+    return [row["id"] for row in await reader.all(_OLD, before=before, keep=keep, most=most)]
+
+
+async def forget(tx: Transaction, server_id: str) -> None:
+    """Drop what history holds of a deleted server."""
+    await tx.run(_FORGET, id=server_id)
 
 
 async def find(reader: Database | Transaction, server_id: str) -> Server | None:

@@ -174,6 +174,10 @@ class SqlJournal:
         """Remove what ended about a thing that is gone."""
         await tx.run(self._sql.forget, subject=subject)
 
+    async def forget_before(self, tx: Transaction, before: int, *, keep: Sequence[str]) -> int:
+        """Remove flows that ended before `before` (microseconds), except those whose name is in `keep`."""
+        return await tx.run(self._sql.forget_before, before=before, keep=list(keep))
+
 
 class _Statements:
     def __init__(self, service: str):
@@ -222,6 +226,9 @@ class _Statements:
             f"SELECT * FROM {flows} WHERE state IN ('running', 'undoing', 'stuck') ORDER BY created_at, id"
         )
         self.set_state = sql(f"UPDATE {flows} SET state = :state, updated_at = :now WHERE id = :id AND state = :found")
+        self.forget_before = sql(
+            f"DELETE FROM {flows} WHERE updated_at < :before AND state IN ('done', 'failed') AND name NOT IN :keep*"
+        )
         self.forget = sql(f"DELETE FROM {flows} WHERE subject = :subject AND state IN ('done', 'failed')")
 
 
