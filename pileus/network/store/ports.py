@@ -35,7 +35,7 @@ _UPDATE = sql(
 _DELETE = sql("DELETE FROM network_ports WHERE id = :id")
 _MAC_TAKEN = sql("SELECT id FROM network_ports WHERE network_id = :network_id AND mac = :mac")
 _ADD_GROUP = sql("INSERT INTO network_port_groups (port_id, group_id) VALUES (:port_id, :group_id)")
-_CLEAR_GROUPS = sql("DELETE FROM network_port_groups WHERE port_id = :port_id")
+_DROP_GROUPS = sql("DELETE FROM network_port_groups WHERE group_id IN :group_ids* AND port_id = :port_id")
 
 
 class StoredPort(NamedTuple):
@@ -106,7 +106,7 @@ async def update(tx: Transaction, old: StoredPort, new: StoredPort, now: int) ->
     if not await tx.run(_UPDATE, read_revision=old.port.revision_number, **_columns(new, now)):
         raise ConcurrentChange()
     if old.port.security_groups != new.port.security_groups:
-        await tx.run(_CLEAR_GROUPS, port_id=new.port.id)
+        await _drop_groups(tx, old.port)
         for group in new.port.security_groups:
             await tx.run(_ADD_GROUP, port_id=new.port.id, group_id=group)
 
@@ -133,6 +133,10 @@ def _columns(stored: StoredPort, now: int) -> dict[str, object]:
 
 async def delete(tx: Transaction, port: Port) -> None:
     """Remove the row; its addresses are given back before."""
-    if port.security_groups:
-        await tx.run(_CLEAR_GROUPS, port_id=port.id)
+    await _drop_groups(tx, port)
     await tx.run(_DELETE, id=port.id)
+
+
+async def _drop_groups(tx: Transaction, port: Port) -> None:
+    if port.security_groups:
+        await tx.run(_DROP_GROUPS, group_ids=list(port.security_groups), port_id=port.id)

@@ -42,8 +42,8 @@ _PORTS = (
         fence_epoch BIGINT NOT NULL, binding_number BIGINT NOT NULL, router_id TEXT, {_ROW},
         UNIQUE (network_id, mac))""",
     "CREATE INDEX network_ports_project ON network_ports (project_id, id)",
-    "CREATE INDEX network_ports_network_project ON network_ports (network_project_id, id)",
-    "CREATE INDEX network_ports_network ON network_ports (network_id, id)",
+    "CREATE INDEX network_ports_guests ON network_ports (network_project_id, id) "
+    "WHERE network_project_id <> project_id",
     "CREATE INDEX network_ports_device ON network_ports (device_id, id)",
     "CREATE INDEX network_ports_host ON network_ports (host) WHERE host <> ''",
     "CREATE INDEX network_ports_router ON network_ports (router_id) WHERE router_id IS NOT NULL",
@@ -69,10 +69,10 @@ _SECURITY_GROUPS = (
     "CREATE INDEX network_security_group_rules_project ON network_security_group_rules (project_id, id)",
     "CREATE INDEX network_security_group_rules_remote ON network_security_group_rules (remote_group_id) "
     "WHERE remote_group_id IS NOT NULL",
+    # Without a reference to the port, which would need an index of its own: the port's document names its groups.
     """CREATE TABLE network_port_groups (
-        port_id TEXT NOT NULL REFERENCES network_ports (id),
-        group_id TEXT NOT NULL REFERENCES network_security_groups (id), PRIMARY KEY (port_id, group_id))""",
-    "CREATE INDEX network_port_groups_group ON network_port_groups (group_id)",
+        group_id TEXT NOT NULL REFERENCES network_security_groups (id), port_id TEXT NOT NULL,
+        PRIMARY KEY (group_id, port_id))""",
 )
 
 _ROUTERS = (
