@@ -16,6 +16,8 @@ from pileus.foundation.errors import Error
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+HYPERVISORS = click.Choice(["libvirt", "fake"])
+
 
 def state_option(command: F) -> F:
     return click.option(
@@ -47,38 +49,32 @@ def main() -> None:
 
 @main.command()
 @state_option
-@click.option("--address", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", default=8800, show_default=True, type=click.IntRange(1, 65535))
-@click.option("--public-url", default="", help="How clients reach the cloud, if not by --address and --port.")
-@click.option("--hypervisor", type=click.Choice(["libvirt", "fake"]), default="libvirt", show_default=True)
-@click.option("--hosts", default=1, show_default=True, type=click.IntRange(1, 10000), help="Fake hosts.")
+@click.option("--address", help="The address to listen on. [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(1, 65535), help="The port to listen on. [default: 8800]")
+@click.option("--public-url", help="How clients reach the cloud, if not by --address and --port.")
+@click.option("--hypervisor", type=HYPERVISORS, help="What runs guests. [default: libvirt]")
+@click.option("--hosts", type=click.IntRange(1, 10000), help="How many fake hosts. [default: 1]")
 @click.option("--hypervisor-option", "options", multiple=True, metavar="NAME=VALUE", help="For the hypervisor driver.")
 @click.option("--demo", is_flag=True, help="Make an image, a network, a key and a first server.")
 @click.option("--detach", is_flag=True, help="Return once the cloud is up; it goes on by itself.")
+@click.option("--examined", is_flag=True, hidden=True)  # who starts us has looked at the machine
 def up(
-    state_dir: Path | None,
-    address: str,
-    port: int,
-    public_url: str,
-    hypervisor: str,
-    hosts: int,
-    options: tuple[str, ...],
-    *,
-    demo: bool,
-    detach: bool,
+    state_dir: Path | None, options: tuple[str, ...], *, demo: bool, detach: bool, examined: bool, **given: Any
 ) -> None:
-    """Start the cloud, or continue the one that the state directory holds."""
-    from pileus import starting
-    from pileus.settings import CloudSettings
+    """Start the cloud, or continue the one that the state directory holds.
 
-    if hosts > 1 and hypervisor != "fake":
+    What is not said here is as it was when this cloud was last up.
+    """
+    from pileus import starting
+
+    said = {name: value for name, value in given.items() if value is not None}
+    if options:
+        said["hypervisor_options"] = _options(options)
+    settings = starting.settle(_state(state_dir), said)
+    if settings.hosts > 1 and settings.hypervisor != "fake":
         raise click.UsageError("--hosts is for the fake hypervisor: a real machine is one host.")
-    settings = CloudSettings(
-        state_dir=_state(state_dir), address=address, port=port, public_url=public_url, hypervisor=hypervisor,
-        hosts=hosts, hypervisor_options=_options(options),
-    )  # fmt: skip
     if not detach and not demo:
-        sys.exit(starting.run(settings))
+        sys.exit(starting.run(settings, is_examined=examined))
     sys.exit(starting.up(settings, demo=demo, detach=detach))
 
 
@@ -97,13 +93,14 @@ def _options(options: tuple[str, ...]) -> dict[str, object]:
 def down(state_dir: Path | None) -> None:
     """Stop the cloud. Its state stays, and guests go on."""
     from pileus.foundation.detach import end
+    from pileus.starting import STOP_TIMEOUT_S
 
     state = _state(state_dir)
     pid = running.running_pid(state)
     if pid is None:
         click.echo(f"No cloud runs on {state}.")
         return
-    if not end(pid, timeout_s=30.0):
+    if not end(pid, STOP_TIMEOUT_S):
         raise Error(f"Process {pid} does not end; look into {state / running.LOG}, then: kill -9 {pid}")
     click.echo(f"The cloud on {state} is down; 'pileus up' continues it.")
 
@@ -132,13 +129,14 @@ def status(state_dir: Path | None, *, as_json: bool) -> None:
 
 @main.command()
 @state_option
-@click.option("--hypervisor", type=click.Choice(["libvirt", "fake"]), default="libvirt", show_default=True)
-@click.option("--port", default=8800, show_default=True)
-def doctor(state_dir: Path | None, hypervisor: str, port: int) -> None:
+@click.option("--hypervisor", type=HYPERVISORS, help="What shall run guests. [default: libvirt]")
+@click.option("--port", type=click.IntRange(1, 65535), help="The port to listen on. [default: 8800]")
+def doctor(state_dir: Path | None, **given: Any) -> None:
     """Say what this machine lacks, and how to mend it. Changes nothing."""
     from pileus import starting
 
-    sys.exit(starting.doctor(_state(state_dir), hypervisor, port))
+    said = {name: value for name, value in given.items() if value is not None}
+    sys.exit(starting.doctor(starting.settle(_state(state_dir), said)))
 
 
 @main.command()

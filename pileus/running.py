@@ -16,12 +16,18 @@ FACTS = "cloud.json"
 RESTORED = "restored"  # left by a restore; the first start after it ends every token
 
 
-class Facts(msgspec.Struct, kw_only=True):
-    """What `up` leaves for the other commands; no secret."""
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What `up` leaves for the other commands and for the next `up`; no secret."""
 
     url: str  # http://127.0.0.1:8800
     region: str
     hypervisor: str
+    address: str = "127.0.0.1"
+    port: int = 8800
+    public_url: str = ""
+    hosts: int = 1
+    host_name: str = ""
+    hypervisor_options: dict[str, object] = {}
 
 
 class NotRunning(Error):
@@ -63,6 +69,13 @@ def facts(state_dir: Path) -> Facts:
     if not path.exists():
         raise NotRunning(path=state_dir)
     return msgspec.json.decode(path.read_bytes(), type=Facts)
+
+
+def remember(state_dir: Path, found: Facts) -> None:
+    """Write the facts: whole or not at all."""
+    partial = state_dir / f".{FACTS}"
+    partial.write_bytes(msgspec.json.encode(found))
+    partial.replace(state_dir / FACTS)
 
 
 def is_ready(state_dir: Path) -> bool:

@@ -7,39 +7,65 @@ import asyncio
 import logging
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from pileus import running
-from pileus.foundation.errors import Error
+from pileus.foundation.errors import Conflict, Error
 from pileus.foundation.runtime import Runtime
 from pileus.foundation.state_directory import StateDirectory
 from pileus.settings import CloudSettings
 
 if TYPE_CHECKING:
     from pileus.doctor import Finding
+    from pileus.foundation.detach import Detached
 
 READY_TIMEOUT_S = 120.0
+STOP_TIMEOUT_S = 30.0
 
 
-def doctor(state_dir: Path, hypervisor: str, port: int) -> int:
+class OtherHypervisor(Conflict):
+    code = "cloud.other-hypervisor"
+    message = "The cloud in {path} has hypervisor {kept}. Leave --hypervisor away, or name another --state."
+
+
+def settle(state_dir: Path, said: Mapping[str, Any]) -> CloudSettings:
+    """What a cloud starts with: what is said now, else as it was when it was last up, else the defaults.
+
+    Raises: OtherHypervisor.
+    """
+    if not (state_dir / running.FACTS).exists():
+        return CloudSettings(state_dir=state_dir, **said)
+    known = msgspec.structs.asdict(running.facts(state_dir))
+    del known["url"]
+    kept = known["hypervisor"]
+    if said.get("hypervisor", kept) != kept:
+        raise OtherHypervisor(path=state_dir, kept=kept)
+    return CloudSettings(state_dir=state_dir, **(known | dict(said)))
+
+
+def doctor(settings: CloudSettings) -> int:
     """Look at the machine and print what it lacks."""
-    findings = _examine(state_dir, hypervisor, port)
+    findings = _examine(settings)
     from pileus.doctor import exit_code, render
 
     click.echo(render(findings))
     return exit_code(findings)
 
 
-def _examine(state_dir: Path, hypervisor: str, port: int) -> "list[Finding]":
+def _examine(settings: CloudSettings) -> "list[Finding]":
     from pileus.doctor import Wish, examine
+
+    wish = Wish(hypervisor=settings.hypervisor, port=settings.port, state=settings.state_dir)
 
     async def look() -> "list[Finding]":
         runtime = Runtime("doctor")
         try:
-            return await examine(Wish(hypervisor=hypervisor, port=port, state=state_dir), runtime)
+            return await examine(wish, runtime)
         finally:
             await runtime.stop()
 
@@ -47,42 +73,72 @@ def _examine(state_dir: Path, hypervisor: str, port: int) -> "list[Finding]":
 
 
 def up(settings: CloudSettings, *, demo: bool, detach: bool) -> int:
-    """Start the cloud in a process of its own, or find it running; then the demo, then the line that says it is up."""
-    from pileus.foundation.detach import Detached, end
+    """Start the cloud in a process of its own, or find it running; say so; then the demo."""
+    from pileus.foundation.detach import Detached
 
     state = settings.state_dir
     started: Detached | None = None
     if running.running_pid(state) is None:
         if not _is_fit(settings):
             return 1
-        state.mkdir(parents=True, exist_ok=True)
-        if not any(state.iterdir()):
-            StateDirectory(state).release()
-        started = Detached(_command(settings), state / running.LOG)
-        if not started.wait_until(lambda: running.is_ready(state), READY_TIMEOUT_S):
-            click.echo(f"pileus: the cloud did not start. The end of {state / running.LOG}:", err=True)
-            click.echo(_tail(state / running.LOG), err=True)
+        started = _start(settings)
+        if started is None:
             return 1
-    facts = running.facts(state)
-    click.echo(f"Pileus is up at {facts.url} (region {facts.region}, hypervisor {facts.hypervisor}).")
+    click.echo(_greeting(state, started.ready_after_s if started else None))
     if demo:
         from pileus.demo import run_demo
 
         run_demo(state, click.echo)
-    if detach or started is None:
-        return 0
+    return 0 if detach or started is None else _stay(started, state)
+
+
+def _start(settings: CloudSettings) -> "Detached | None":
+    """The cloud's process once it answers; None, and the end of its log on the terminal, when it does not."""
+    from pileus.foundation.detach import Detached
+
+    state = settings.state_dir
+    state.mkdir(parents=True, exist_ok=True)
+    if not any(state.iterdir()):
+        StateDirectory(state).release()
+    log = state / running.LOG
+    known = log.stat().st_size if log.exists() else 0
+    started = Detached(_command(settings), log)
+    if started.wait_until(lambda: running.is_ready(state), READY_TIMEOUT_S):
+        return started
+    click.echo(f"pileus: the cloud did not start. Its log, {log}, says:", err=True)
+    click.echo("\n".join(log.read_text(errors="replace")[known:].splitlines()[-15:]), err=True)
+    return None
+
+
+def _greeting(state: Path, took_s: float | None) -> str:
+    facts = running.facts(state)
+    took = "" if took_s is None else f", {took_s:.1f} s"
+    return f"Pileus is up at {facts.url} (region {facts.region}, hypervisor {facts.hypervisor}){took}."
+
+
+def _stay(started: "Detached", state: Path) -> int:
+    """Wait for the cloud's end; who stops this, stops the cloud."""
+    from pileus.foundation.detach import end
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
     click.echo("Ctrl-C stops it.")
     try:
-        signal.pause()
+        code = started.wait()
     except KeyboardInterrupt:
-        end(started.pid, 30.0)
-    return 0
+        return 0 if end(started.pid, STOP_TIMEOUT_S) else 1
+    if code:
+        click.echo(f"pileus: the cloud has ended with {code}. Look into {state / running.LOG}", err=True)
+    return int(code != 0)
 
 
 def _command(settings: CloudSettings) -> list[str]:
     command = [
-        sys.executable, "-m", "pileus", "up", "--state", str(settings.state_dir), "--address", settings.address,
-        "--port", str(settings.port), "--hypervisor", settings.hypervisor, "--hosts", str(settings.hosts),
+        sys.executable, "-m", "pileus", "up", "--examined", "--state", str(settings.state_dir),
+        "--address", settings.address, "--port", str(settings.port), "--hypervisor", settings.hypervisor,
+        "--hosts", str(settings.hosts),
     ]  # fmt: skip
     if settings.public_url:
         command += ["--public-url", settings.public_url]
@@ -93,7 +149,7 @@ def _command(settings: CloudSettings) -> list[str]:
 
 def _is_fit(settings: CloudSettings) -> bool:
     """Whether nothing that is needed is missing; else the findings are printed."""
-    findings = _examine(settings.state_dir, settings.hypervisor, settings.port)
+    findings = _examine(settings)
     if not any(finding.stops for finding in findings):
         return True
     from pileus.doctor import render
@@ -102,14 +158,12 @@ def _is_fit(settings: CloudSettings) -> bool:
     return False
 
 
-def _tail(path: Path, lines: int = 15) -> str:
-    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else "(no log)"
-
-
-def run(settings: CloudSettings) -> int:
+def run(settings: CloudSettings, *, is_examined: bool) -> int:
     """Be the cloud, until SIGTERM or SIGINT."""
     import uvloop
 
+    if not is_examined and settings.hypervisor != "fake" and not _is_fit(settings):
+        return 1
     try:
         directory = StateDirectory(settings.state_dir)
     except Error as error:

@@ -11,7 +11,10 @@ from pathlib import Path
 class Detached:
     """A program that was started to go on by itself."""
 
+    ready_after_s = 0.0  # seconds from its start until `wait_until` saw it ready
+
     def __init__(self, argv: Sequence[str], log: Path):
+        self._began = time.monotonic()
         with log.open("ab") as output:
             log.chmod(0o600)
             self._process = subprocess.Popen(  # noqa: S603 - our own command line
@@ -22,11 +25,16 @@ class Detached:
     def pid(self) -> int:
         return self._process.pid
 
+    def wait(self) -> int:
+        """Return its exit code once it has ended."""
+        return self._process.wait()
+
     def wait_until(self, is_ready: Callable[[], bool], timeout_s: float) -> bool:
         """True once it is ready; False when it ended before, or did not become so in time."""
-        end = time.monotonic() + timeout_s
+        end = self._began + timeout_s
         while time.monotonic() < end:
             if is_ready():
+                self.ready_after_s = time.monotonic() - self._began
                 return True
             if self._process.poll() is not None:
                 return False
