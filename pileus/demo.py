@@ -1,4 +1,4 @@
-"""The demo: an image, flavors, a network, a key and a first server, and how to log in. Doing it twice changes nothing.
+"""The demo: an image, flavors, networks, a key and a first server, and how to log in. Doing it twice changes nothing.
 
 It is an ordinary user of the public API; only the image is built here.
 """
@@ -19,6 +19,8 @@ Say = Callable[[str], None]
 
 IMAGE, NETWORK, KEY, SERVER = "tiny", "demo", "demo", "first"
 CIDR = "10.100.0.0/24"
+PUBLIC = "public"  # the network outside: where routers have their gateways and floating IPs come from
+PUBLIC_CIDR, PUBLIC_GATEWAY = "172.24.4.0/24", "172.24.4.1"
 FLAVORS = (
     ("m1.tiny", 256, 1, 1),
     ("m1.small", 1024, 1, 10),
@@ -40,6 +42,7 @@ def run_demo(state_dir: Path, say: Say) -> None:
     hypervisor = running.facts(state_dir).hypervisor
     image_id = _image(rest, state_dir, hypervisor, say)
     flavor_id = _flavors(rest, say)
+    _public_network(rest, say)
     network_id = _network(rest, say)
     _key(rest, state_dir, say)
     server = _server(rest, image_id, flavor_id, network_id, say)
@@ -84,10 +87,10 @@ def _build_image(state_dir: Path, say: Say) -> Path:
 
 
 def _blank_image(state_dir: Path) -> Path:
-    """Guests of the fake hypervisor have no disks: a blank one will do."""
+    """Guests of the fake hypervisor have no disks: an empty one will do. Zeros alone would pass for a tar archive."""
     path = state_dir / "cache" / "blank.raw"
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(bytes(1 << 20))
+    path.write_bytes(b"pileus".ljust(1 << 20, b"\0"))
     return path
 
 
@@ -116,6 +119,25 @@ def _network(rest: Rest, say: Say) -> str:
         body = {"subnet": {"name": NETWORK, "network_id": found["id"], "ip_version": 4, "cidr": CIDR}}
         rest.post("network", "/subnets", body)
     return str(found["id"])
+
+
+def _public_network(rest: Rest, say: Say) -> None:
+    """The network outside. It belongs to the services' project, so that `server create` never has to choose."""
+    found = _named(rest.get("network", "/networks", query={"name": PUBLIC})["networks"], PUBLIC)
+    owner = rest.get("identity", "/projects", query={"name": "service"})["projects"][0]["id"]
+    if found is None:
+        say(f"Making network {PUBLIC} ({PUBLIC_CIDR}) ...")
+        network = {
+            "name": PUBLIC, "project_id": owner, "router:external": True,
+            "provider:network_type": "flat", "provider:physical_network": "public",
+        }  # fmt: skip
+        found = rest.post("network", "/networks", {"network": network})["network"]
+    if not found["subnets"]:
+        subnet = {
+            "name": PUBLIC, "network_id": found["id"], "project_id": owner, "ip_version": 4, "cidr": PUBLIC_CIDR,
+            "gateway_ip": PUBLIC_GATEWAY, "enable_dhcp": False,
+        }  # fmt: skip
+        rest.post("network", "/subnets", {"subnet": subnet})
 
 
 def _key(rest: Rest, state_dir: Path, say: Say) -> None:

@@ -51,8 +51,6 @@ def detail(request: Request[VolumeService], volume: Volume) -> dict[str, Any]:
         ],
         "migration_status": None,
     }
-    if volume.image_metadata:
-        document["volume_image_metadata"] = volume.image_metadata
     if request.version >= (3, 10):
         _add_newer(document, request, volume, is_admin=is_admin)
     return document
@@ -84,6 +82,8 @@ def whole(request: Request[VolumeService], volume: Volume) -> dict[str, Any]:
     """The volume as show and the detailed list answer it."""
     document = detail(request, volume)
     document["os-vol-tenant-attr:tenant_id"] = volume.project_id
+    if volume.image_metadata:
+        document["volume_image_metadata"] = volume.image_metadata
     if request.may(HOST_RULE, {}):
         document["os-vol-mig-status-attr:migstat"] = None
         document["os-vol-mig-status-attr:name_id"] = None
