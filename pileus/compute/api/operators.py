@@ -16,6 +16,8 @@ from pileus.foundation.http.schema import Body, Field, Param, Query, boolean, di
 from pileus.foundation.http.versions import Version
 
 BY_UUID: Version = (2, 53)
+LOOPBACK = "127.0.0.1"
+"""Where a host is that reports no address of its own: on this machine."""
 
 
 # -- services ---------------------------------------------------------------------------------------------------------
@@ -180,6 +182,18 @@ async def show_uptime(request: Request[Compute]) -> Response:
     return answer({"hypervisor": shown})
 
 
+async def search_hypervisors(request: Request[Compute]) -> Response:
+    """By a part of their name; from 2.53 a parameter of the list does it."""
+    found = await hypervisors.listed(request.service, pattern=request.params["hypervisor_id"])
+    return answer({"hypervisors": [_hypervisor(one, request.version, detailed=False) for one in found]})
+
+
+async def list_hypervisor_servers(request: Request[Compute]) -> Response:
+    """The servers of hypervisors found by a part of their name; from 2.53 parameters of the list do it."""
+    found = await hypervisors.listed(request.service, pattern=request.params["hypervisor_id"], with_servers=True)
+    return answer({"hypervisors": [_hypervisor(one, request.version, detailed=False) for one in found]})
+
+
 _UUID = Body("id", value=uuid)
 
 
@@ -209,7 +223,7 @@ def _details(found: Hypervisor, version: Version) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "hypervisor_type": inventory.get("hypervisor_type", ""),
         "hypervisor_version": inventory.get("hypervisor_version", 0),
-        "host_ip": inventory.get("host_ip", ""),
+        "host_ip": inventory.get("host_ip") or LOOPBACK,
         "service": {
             "id": service.id if version >= BY_UUID else service.number,
             "host": service.host,

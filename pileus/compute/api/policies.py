@@ -46,10 +46,10 @@ _OF_ADMINS = """
 """
 _OF_MEMBERS = """
     os-admin-password  os-attach-interfaces:create  os-attach-interfaces:delete  os-console-output
-    os-deferred-delete:force  os-lock-server:lock  os-lock-server:unlock  os-pause-server:pause
-    os-pause-server:unpause  os-remote-consoles  os-security-groups:add  os-security-groups:remove
-    os-server-groups:create  os-server-groups:delete  os-server-tags:delete  os-server-tags:delete_all
-    os-server-tags:update  os-server-tags:update_all  os-suspend-server:resume  os-suspend-server:suspend
+    os-deferred-delete:force  os-deferred-delete:restore  os-lock-server:lock  os-lock-server:unlock
+    os-pause-server:pause  os-pause-server:unpause  os-remote-consoles  os-security-groups:add
+    os-security-groups:remove  os-server-groups:create  os-server-groups:delete  os-server-tags:delete
+    os-server-tags:delete_all  os-server-tags:update  os-server-tags:update_all  os-suspend-server:resume  os-suspend-server:suspend
     os-volumes-attachments:create  os-volumes-attachments:delete  os-volumes-attachments:update
     server-metadata:create  server-metadata:delete  server-metadata:update  server-metadata:update_all
     servers:create  servers:create:attach_network  servers:create:attach_volume  servers:create:trusted_certs

@@ -18,6 +18,7 @@ from pileus.compute.api import (
     server_parts,
     server_schema,
     servers,
+    usage,
 )
 from pileus.compute.api.dress import dress
 from pileus.compute.api.paging import LIMIT
@@ -87,6 +88,7 @@ _SERVER_ACTIONS = (
     ),
     _act("changePassword", server_actions.change_password, "os-admin-password", server_schema.CHANGE_PASSWORD),
     _act("forceDelete", server_actions.force_delete_server, "os-deferred-delete:force"),
+    _act("restore", server_actions.simple(Action.RESTORE), "os-deferred-delete:restore"),
     _act("os-resetState", server_actions.reset_state, "os-admin-actions:reset_state", server_schema.RESET_STATE),
     _act(
         "addSecurityGroup",
@@ -223,6 +225,7 @@ _OF_PROJECTS = (
 )  # fmt: skip
 
 _QUOTAS = "/os-quota-sets/{project_id}"
+_USAGE = "/os-simple-tenant-usage"
 _QUOTA_CLASS = "/os-quota-class-sets/{id}"
 _LIMITS = (
     _route("GET", "/limits", quotas.show_limits, "limits", query=quotas.LIMITS),
@@ -235,6 +238,11 @@ _LIMITS = (
     _route("GET", f"{_QUOTAS}/defaults", quotas.show_defaults, "os-quota-sets:defaults", late=True),
     _route("GET", f"{_QUOTAS}/detail", quotas.show_usage, "os-quota-sets:detail", query=quotas.OF_USER, late=True),
     _route("GET", _QUOTA_CLASS, quotas.show_class, "os-quota-class-sets:show"),
+    _route("GET", _USAGE, usage.list_usage, "os-simple-tenant-usage:list", query=usage.LIST),
+    _route(
+        "GET", f"{_USAGE}/{{project_id}}", usage.show_usage, "os-simple-tenant-usage:show",
+        query=usage.SHOW, late=True,
+    ),
     _route("PUT", _QUOTA_CLASS, quotas.update_class, "os-quota-class-sets:update", body=quotas.UPDATE_CLASS),
 )  # fmt: skip
 
@@ -265,6 +273,10 @@ _OPERATORS = (
         "GET", f"{_HYPERVISORS}/statistics", operators.show_statistics, "os-hypervisors:statistics", until="2.87"
     ),
     _route("GET", _HYPERVISOR, operators.show_hypervisor, "os-hypervisors:show", query=operators.SHOW_HYPERVISOR),
+    _route("GET", f"{_HYPERVISOR}/search", operators.search_hypervisors, "os-hypervisors:search", until="2.52"),
+    _route(
+        "GET", f"{_HYPERVISOR}/servers", operators.list_hypervisor_servers, "os-hypervisors:servers", until="2.52"
+    ),
     _route("GET", f"{_HYPERVISOR}/uptime", operators.show_uptime, "os-hypervisors:uptime", until="2.87"),
 )  # fmt: skip
 

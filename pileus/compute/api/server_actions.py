@@ -127,9 +127,9 @@ async def rebuild_server(request: Request[Compute]) -> Response:
         request.authorize(own_target(request), "os_compute_api:servers:rebuild:trusted_certs")
     after = await rebuilding.rebuild(request.service, request.context, server, wanted)
     more: dict[str, Any] = {"adminPass": body.get("adminPass") or passwords.generate(request.service.runtime)}
-    if (2, 54) <= request.version < (2, 75):
+    if request.version >= (2, 54):
         more["key_name"] = after.key_name
-    if (2, 57) <= request.version < (2, 75):
+    if request.version >= (2, 57):
         more["user_data"] = after.user_data
     location = [("location", request.href(f"/v2.1/servers/{server.id}"))]
     response = await server_view.show_changed(request, after, status=202, more=more)

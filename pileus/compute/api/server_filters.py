@@ -98,11 +98,17 @@ def read_query(request: Request[Compute], form: Form, action: str, *, with_admin
         not_tags_any=_tags(filters, "not-tags-any"),
         deleted="too" if since is not None else "no",
         sort=_sort(request),
-        limit=limit_of(request),
+        limit=_limit(request),
         marker=marker_of(request),
     )
     query = _with_deleted(request, filters, query)
     return _with_status(request, query) if "status" in filters else query
+
+
+def _limit(request: Request[Compute]) -> int:
+    """Of servers alone a limit of 0 means none."""
+    asked = request.query.get("limit")
+    return limit_of(request) if asked is None or int(asked[-1]) else 0
 
 
 def _allowed(request: Request[Compute]) -> dict[str, str]:
@@ -130,12 +136,10 @@ def _project(request: Request[Compute], filters: dict[str, str], action: str) ->
 
 
 def _everywhere(filters: dict[str, str]) -> bool:
-    """`all_tenants` with nothing behind it means yes; `tenant_id` alone means it too."""
+    """`all_tenants` with nothing behind it means yes; without it other filters by project mean nothing."""
     asked = filters.get("all_tenants")
-    if asked is None:
-        return "tenant_id" in filters
-    if asked == "":
-        return True
+    if not asked:
+        return asked is not None
     found = _truth(asked)
     if found is None:
         raise FilterInvalid(name="all_tenants", value=asked)

@@ -4,6 +4,7 @@ A short cut never skips a decision of policy: what this caller may see is asked 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,9 +85,9 @@ def _text(found: Listed, sight: Sight) -> bytes:
     return _joined(found.document, found.admin, sight)
 
 
-def _fresh(server: Server, sight: Sight) -> bytes:
-    """Rendered now: the server is in motion, or nobody keeps a document of this microversion."""
-    if sight.form != "whole":
+def _fresh(server: Server, sight: Sight, *, without: AbstractSet[str] = frozenset()) -> bytes:
+    """Rendered now: the server is in motion, or nobody keeps a document like this."""
+    if sight.form != "whole" and not without:
         documents = render(server)
         document = documents.first if sight.form == "first" else documents.latest
         return _joined(document, documents.admin, sight)
@@ -95,7 +96,8 @@ def _fresh(server: Server, sight: Sight) -> bytes:
         fields["flavor"].pop("extra_specs")
     if sight.is_admin:
         fields.update(admin_fields(server, sight.version))
-    return open_text(fields).replace(CUT, fault_details(server) if sight.details else b"")
+    shown = {name: value for name, value in fields.items() if name not in without}
+    return open_text(shown).replace(CUT, fault_details(server) if sight.details else b"")
 
 
 def _joined(document: bytes, admin: bytes | None, sight: Sight) -> bytes:
@@ -133,13 +135,15 @@ async def show(request: Request[Compute], found: Listed, sight: Sight) -> Respon
 async def show_changed(
     request: Request[Compute], server: Server, *, status: int = 200, more: Mapping[str, Any] | None = None
 ) -> Response:
-    """The answer to PUT and rebuild: the whole server from 2.75 on, some of it before."""
+    """The answer to PUT and rebuild: the whole server from 2.75 on, some of it before; `more` stands over both."""
     sight = sight_of(request)
-    further = b"," + open_text(dict(more))[1:] if more else b""
+    more = more or {}
     if sight.version >= (2, 75):
-        text = _fresh(server, sight) + await _shown_alone(request, sight, server.host, server.server_group_id)
+        text = _fresh(server, sight, without=more.keys())
+        text += await _shown_alone(request, sight, server.host, server.server_group_id)
     else:
         text = await _basic(request, server, sight)
+    further = b"," + open_text(dict(more))[1:] if more else b""
     return with_addresses(request, b'{"server":' + text + further + b"}}", status)
 
 

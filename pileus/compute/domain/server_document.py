@@ -21,7 +21,7 @@ from pileus.compute.domain.image import Image
 from pileus.compute.domain.moments import maybe_micros, to_seconds
 from pileus.compute.domain.server import Fault, Server
 
-RENDERER = 1
+RENDERER = 2
 """Counted up with every change of what is rendered: documents of another number are rendered anew when read."""
 
 ADDRESS, CUT = b"\x01", b"\x02"
@@ -112,7 +112,7 @@ def describe(server: Server, version: Version) -> dict[str, Any]:
     }
     if server.shown_progress is not None:
         fields["progress"] = server.shown_progress
-    if server.interfaces:
+    if server.interfaces and server.security_groups:
         fields["security_groups"] = [{"name": name} for name in server.security_groups]
     if server.shown_fault is not None:
         fields["fault"] = _fault(server.shown_fault)

@@ -189,6 +189,8 @@ def test_hypervisors_show_their_servers_when_asked(talk: Talk) -> None:
         assert await found("2.52") == [{}, {}]
         assert await found("2.53") == [full, {}]
         assert await found("2.75") == [full, {"servers": []}]
+        old = await cloud.get("/os-hypervisors/compute/servers", **ADMIN)
+        assert [one["servers"] for one in old["hypervisors"]] == [full["servers"]]
 
     talk(work)
 
@@ -227,6 +229,10 @@ def test_hypervisors_are_searched_and_paged(talk: Talk) -> None:
         ("2.88", "/os-hypervisors/statistics", 404),
         ("2.52", "/os-hypervisors/1/uptime", 200),
         ("2.88", "/os-hypervisors/1/uptime", 404),
+        ("2.52", "/os-hypervisors/pute/search", 200),
+        ("2.52", "/os-hypervisors/x/search", 404),
+        ("2.52", "/os-hypervisors/compute1/servers", 200),
+        ("2.53", "/os-hypervisors/compute1/servers", 404),
     ],
 )
 def test_where_hypervisors_are_found(talk: Talk, version: str, path: str, status: int) -> None:

@@ -135,6 +135,7 @@ def test_security_groups_are_shown_once_there_are_interfaces(make_server: MakeSe
     assert "security_groups" not in describe(bare, FIRST)
     wired = replace(bare, interfaces=(Interface(port_id="p", network_id="n", network_name="n", mac="m"),))
     assert describe(wired, FIRST)["security_groups"] == [{"name": "default"}]
+    assert "security_groups" not in describe(replace(wired, security_groups=()), FIRST)
 
 
 @pytest.mark.parametrize(
