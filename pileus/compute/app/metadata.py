@@ -7,7 +7,7 @@ from pileus.compute.domain import quota
 from pileus.compute.domain.errors import MetadataItemNotFound
 from pileus.compute.domain.server import Server, changed
 from pileus.compute.domain.server_states import Action, check
-from pileus.compute.service import Compute
+from pileus.compute.service import Compute, host_topic
 from pileus.compute.store import quotas
 from pileus.foundation.context import Context
 
@@ -32,7 +32,14 @@ async def delete_item(compute: Compute, context: Context, server_id: str, key: s
         left = {name: value for name, value in server.metadata.items() if name != key}
         return changed(server, compute.runtime.now(), metadata=left)
 
-    await change(compute, context, server_id, decide)
+    tell_host(compute, await change(compute, context, server_id, decide))
+
+
+def tell_host(compute: Compute, server: Server) -> None:
+    """Nudge the server's host: guests read the metadata there, and a hypervisor may follow it."""
+    if server.host is not None:
+        args = {"server_id": server.id, "metadata": server.metadata}
+        compute.bus.cast(host_topic(server.host), "metadata", args)
 
 
 async def _set(compute: Compute, context: Context, server_id: str, items: Mapping[str, str], *, keep: bool) -> Server:
@@ -44,4 +51,6 @@ async def _set(compute: Compute, context: Context, server_id: str, items: Mappin
         quota.check(limits, {}, {"metadata_items": len(found)})
         return changed(server, compute.runtime.now(), metadata=found)
 
-    return await change(compute, context, server_id, decide)
+    server = await change(compute, context, server_id, decide)
+    tell_host(compute, server)
+    return server

@@ -16,6 +16,7 @@ from pileus.compute.domain.server_states import Action
 from pileus.compute.drivers.base import (
     AttachesInterfaces,
     AttachesVolumes,
+    FollowsMetadata,
     HasConsole,
     PowerChange,
     StaleEpoch,
@@ -76,6 +77,7 @@ class Agent:
                 "detach_volume": self.detach_volume,
                 "attach_interface": self.attach_interface,
                 "detach_interface": self.detach_interface,
+                "metadata": self.metadata,
                 "guests": self.guests,
             },
         )
@@ -202,6 +204,13 @@ class Agent:
         async with self._lock(delivery.args["server_id"]):
             await driver.ensure_interface_detached(delivery.args["server_id"], delivery.args["port_id"])
         self._host.documents.drop_vif(delivery.args["server_id"], delivery.args["port_id"])
+
+    async def metadata(self, delivery: Delivery) -> None:
+        """The user changed the server's metadata: guests are told the new, and a driver that follows it learns it."""
+        server_id, metadata = delivery.args["server_id"], delivery.args["metadata"]
+        self._host.documents.update_metadata(server_id, metadata)
+        if isinstance(self._host.hypervisor, FollowsMetadata):
+            await self._host.hypervisor.update_metadata(server_id, metadata)
 
     def _with(self, role: Any, what: str) -> Any:
         if not isinstance(self._host.hypervisor, role):

@@ -62,6 +62,12 @@ class GuestDocuments:
         for address in vif.addresses:
             self._by_address[vif.network_id, address.address] = server_id
 
+    def update_metadata(self, server_id: str, metadata: dict[str, str]) -> None:
+        """The user changed it."""
+        if server_id in self._known:
+            server, vifs = self._known[server_id]
+            self._known[server_id] = (msgspec.structs.replace(server, metadata=metadata), vifs)
+
     def add_vif(self, server_id: str, vif: Vif) -> None:
         """An interface came."""
         if server_id in self._known:
