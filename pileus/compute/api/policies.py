@@ -28,14 +28,13 @@ _BASE = (
 )
 
 _OF_ADMINS = """
-    os-admin-actions:reset_state  os-availability-zone:detail  os-console-auth-tokens
-    os-aggregates:index  os-aggregates:create  os-aggregates:show  os-aggregates:update  os-aggregates:delete
-    os-aggregates:add_host  os-aggregates:remove_host  os-aggregates:set_metadata
-    os-extended-server-attributes  os-flavor-access  os-flavor-access:add_tenant_access
-    os-flavor-access:remove_tenant_access  os-flavor-extra-specs:create  os-flavor-extra-specs:delete
-    os-flavor-extra-specs:update  os-flavor-manage:create  os-flavor-manage:delete  os-flavor-manage:update
-    os-hypervisors:list  os-hypervisors:list-detail  os-hypervisors:show  os-hypervisors:statistics
-    os-hypervisors:uptime  os-hypervisors:search  os-hypervisors:servers
+    os-admin-actions:reset_state  os-availability-zone:detail  os-console-auth-tokens  os-aggregates:index
+    os-aggregates:create  os-aggregates:show  os-aggregates:update  os-aggregates:delete  os-aggregates:add_host
+    os-aggregates:remove_host  os-aggregates:set_metadata  os-extended-server-attributes  os-flavor-access
+    os-flavor-access:add_tenant_access  os-flavor-access:remove_tenant_access  os-flavor-extra-specs:create
+    os-flavor-extra-specs:delete  os-flavor-extra-specs:update  os-flavor-manage:create  os-flavor-manage:delete
+    os-flavor-manage:update  os-hypervisors:list  os-hypervisors:list-detail  os-hypervisors:show
+    os-hypervisors:statistics  os-hypervisors:uptime  os-hypervisors:search  os-hypervisors:servers
     os-instance-actions:events  os-instance-actions:events:details  limits:other_project
     os-lock-server:unlock:unlock_override  os-quota-class-sets:show  os-quota-class-sets:update
     os-quota-sets:delete  os-quota-sets:update  os-server-diagnostics  os-server-groups:index:all_projects
@@ -49,12 +48,12 @@ _OF_MEMBERS = """
     os-deferred-delete:force  os-deferred-delete:restore  os-lock-server:lock  os-lock-server:unlock
     os-pause-server:pause  os-pause-server:unpause  os-remote-consoles  os-security-groups:add
     os-security-groups:remove  os-server-groups:create  os-server-groups:delete  os-server-tags:delete
-    os-server-tags:delete_all  os-server-tags:update  os-server-tags:update_all  os-suspend-server:resume  os-suspend-server:suspend
-    os-volumes-attachments:create  os-volumes-attachments:delete  os-volumes-attachments:update
-    server-metadata:create  server-metadata:delete  server-metadata:update  server-metadata:update_all
-    servers:create  servers:create:attach_network  servers:create:attach_volume  servers:create:trusted_certs
-    servers:create_image  servers:create_image:allow_volume_backed  servers:delete  servers:reboot
-    servers:rebuild  servers:rebuild:trusted_certs  servers:start  servers:stop  servers:update
+    os-server-tags:delete_all  os-server-tags:update  os-server-tags:update_all  os-suspend-server:resume
+    os-suspend-server:suspend  os-volumes-attachments:create  os-volumes-attachments:delete
+    os-volumes-attachments:update  server-metadata:create  server-metadata:delete  server-metadata:update
+    server-metadata:update_all  servers:create  servers:create:attach_network  servers:create:attach_volume
+    servers:create:trusted_certs  servers:create_image  servers:create_image:allow_volume_backed  servers:delete
+    servers:reboot  servers:rebuild  servers:rebuild:trusted_certs  servers:start  servers:stop  servers:update
 """
 _OF_READERS = """
     ips:index  ips:show  os-attach-interfaces:list  os-attach-interfaces:show  os-flavor-extra-specs:index
