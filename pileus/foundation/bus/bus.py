@@ -85,6 +85,15 @@ _decode_reply = msgspec.msgpack.Decoder(Reply).decode
 RECORDS = 4096
 
 
+def _readable(name: str, raw: bytes) -> Envelope | None:
+    """None for what is no message of ours: whoever sent it, others must not suffer."""
+    try:
+        return _decode_envelope(raw)
+    except msgspec.MsgspecError as error:
+        log.error("%s: dropped a message that cannot be read: %s", name, error)
+        return None
+
+
 class Bus:
     """One process' door to the bus."""
 
@@ -157,8 +166,9 @@ class Bus:
         table = dict(methods)
 
         def deliver(raw: bytes) -> None:
-            if self._runtime.alive:
-                self._runtime.spawn(self._handle(topic, table, _decode_envelope(raw)), f"bus {topic}")
+            envelope = _readable(topic, raw)
+            if envelope is not None and self._runtime.alive:
+                self._runtime.spawn(self._handle(topic, table, envelope), f"bus {topic}")
 
         self._consume(topic, deliver)
 
@@ -166,8 +176,8 @@ class Bus:
         """Call `listen(event, args)` for everything published on `channel`; it must not block."""
 
         def deliver(raw: bytes) -> None:
-            if self._runtime.alive:
-                envelope = _decode_envelope(raw)
+            envelope = _readable(channel, raw)
+            if envelope is not None and self._runtime.alive:
                 listen(envelope.method, envelope.args)
 
         self._delivers.append(deliver)

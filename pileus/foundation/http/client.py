@@ -6,7 +6,7 @@ In one process the call goes straight into the other ASGI application, without a
 import asyncio
 import base64
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
@@ -121,12 +121,10 @@ class Peer:
             sent.setdefault("content-type", "application/json")
         started = self._runtime.now()
         self._runtime.check()
-        try:
+        try:  # not `_answering`: most requests of a cloud in one process pass here
             answer = await self._transport.send(method, path, sent, raw, timeout_s)
         except (TimeoutError, OSError) as error:
-            raise errors.Unavailable(
-                f"The {self.name} service does not answer; try again later.", log=repr(error)
-            ) from error
+            raise self._silent(error) from error
         self._runtime.check()
         if record is not None:
             self._record(record, answer, method, path, started, steps, sub, describe)
@@ -143,11 +141,33 @@ class Peer:
     async def stream(
         self, method: str, path: str, *, token: str = "", service_token: str = "", timeout_s: float = 3600.0
     ) -> AsyncIterator[tuple[int, Mapping[str, str], AsyncIterator[bytes]]]:
-        """An answer whose body arrives in chunks: `async with peer.stream(...) as (status, headers, chunks)`."""
+        """An answer whose body arrives in chunks: `async with peer.stream(...) as (status, headers, chunks)`.
+
+        Raises: Unavailable when nobody answers, or the answer breaks off.
+        """
         self._runtime.check()
         sent = self._headers(token, service_token, None, False)
-        async with self._transport.stream(method, path, sent, timeout_s) as got:
-            yield got
+        async with contextlib.AsyncExitStack() as stack:
+            with self._answering():
+                status, headers, chunks = await stack.enter_async_context(
+                    self._transport.stream(method, path, sent, timeout_s)
+                )
+            yield status, headers, self._guarded(chunks)
+
+    async def _guarded(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        with self._answering():
+            async for chunk in chunks:
+                yield chunk
+
+    @contextlib.contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except (TimeoutError, OSError) as error:
+            raise self._silent(error) from error
+
+    def _silent(self, error: Exception) -> errors.Unavailable:
+        return errors.Unavailable(f"The {self.name} service does not answer; try again later.", log=repr(error))
 
     def _headers(self, token: str, service_token: str, extra: Mapping[str, str] | None, traced: bool) -> dict[str, str]:
         sent = {"host": "localhost"}
