@@ -177,6 +177,7 @@ class SqliteDatabase:
     def __init__(self, path: Path, runtime: Runtime):
         self.path = path
         self._runtime = runtime
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # the WAL gets the same mode; there are secrets in it
         self._writer = _connect(path)
         self._reader = _connect(path)
         self._reader.execute("PRAGMA query_only = 1")

@@ -55,7 +55,7 @@ class ImageCache:
         return found == image.hash_value
 
     async def _fetch(self, image: Image, authority: Authority, path: Path) -> None:
-        self._directory.mkdir(parents=True, exist_ok=True, mode=0o755)
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o711)
         partial = path.with_name(f".{path.name}.{self._runtime.hex_id()[:8]}")
         digest = hashlib.new(image.hash_algo or "sha512")
         try:
