@@ -63,9 +63,7 @@ class NetworkCloud:
         self.runtime = runtime
         self._peer = Peer("network", InProcess(app, runtime), runtime)
 
-    async def ask(
-        self, method: str, path: str, body: Any = None, *, as_: str = "member@red", **headers: str
-    ) -> Answer:
+    async def ask(self, method: str, path: str, body: Any = None, *, as_: str = "member@red", **headers: str) -> Answer:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         return await self._peer.request(method, path, body=body, token=as_, headers=sent)
 

@@ -439,5 +439,7 @@ def test_hosts_are_nudged_when_something_of_theirs_changes(tmp_path: Path) -> No
         assert await since() == [("h1", "network_changed"), ("h2", "network_changed")]
         await cloud.delete(path)
         assert await since() == [("h2", "port_changed")]
+        await cloud.delete(f"/networks/{network['id']}")
+        assert await since() == [("h1", "network_changed"), ("h2", "network_changed")]
 
     play(tmp_path, story)

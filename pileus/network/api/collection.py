@@ -71,9 +71,7 @@ async def many(kind: Kind, request: Call, joined: Joined | None = None) -> Respo
     return _json(f'{{"{kind.many}":[{",".join(texts)}]{links}}}', 200)
 
 
-async def _page(
-    kind: Kind, request: Call, wanted: query.Listing, project_id: str | None
-) -> tuple[list[Shown], bool]:
+async def _page(kind: Kind, request: Call, wanted: query.Listing, project_id: str | None) -> tuple[list[Shown], bool]:
     """The rows of the page, and whether it is as full as it may be."""
     if wanted.marker:
         await _check_marker(kind, request, wanted.marker, project_id)

@@ -56,9 +56,5 @@ async def list_zones(request: Call) -> Response:
     if unknown:
         raise HTTPBadRequest(reason=f"{unknown} is invalid attribute for filtering")
     return answer(
-        {
-            "availability_zones": [
-                zone for zone in zones if all(zone[key] in values for key, values in filters.items())
-            ]
-        }
+        {"availability_zones": [zone for zone in zones if all(zone[key] in values for key, values in filters.items())]}
     )

@@ -72,9 +72,7 @@ class Kind:
     def denied(self, request: access.Call, target: access.Target) -> tuple[str, ...]:
         """The attributes that the caller may not see of what `target` stands for."""
         return tuple(
-            name
-            for name, rule in zip(self.hidden, self.hidden_rules, strict=True)
-            if not request.may(rule, target)
+            name for name, rule in zip(self.hidden, self.hidden_rules, strict=True) if not request.may(rule, target)
         )
 
     def without(self, document: str, denied: tuple[str, ...]) -> str:

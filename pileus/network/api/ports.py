@@ -70,9 +70,7 @@ async def _new(request: Call, item: Mapping[str, Any]) -> NewPort:
         security_groups=_groups(item) if "security_groups" in item else None,
         pairs=item.get("allowed_address_pairs") or (),
         dhcp_opts=item.get("extra_dhcp_opts") or (),
-        port_security_enabled=(
-            is_true(item["port_security_enabled"]) if "port_security_enabled" in item else None
-        ),
+        port_security_enabled=(is_true(item["port_security_enabled"]) if "port_security_enabled" in item else None),
         host=item.get("binding:host_id") or "",
         profile=item.get("binding:profile") or {},
         tags=tuple(sorted(set(item.get("tags", ())))),

@@ -78,9 +78,7 @@ def _sorts(kind: Kind, query: Mapping[str, Sequence[str]]) -> list[tuple[str, bo
         raise HTTPBadRequest(reason=f"{absent} is invalid attribute for sort_keys")
     wrong = [direction for direction in directions if direction not in ("asc", "desc")]
     if wrong:
-        raise HTTPBadRequest(
-            reason=f"{wrong} is invalid value for sort_dirs, valid value is 'asc' and 'desc'"
-        )
+        raise HTTPBadRequest(reason=f"{wrong} is invalid value for sort_dirs, valid value is 'asc' and 'desc'")
     return [(key, direction == "asc") for key, direction in zip(keys, directions, strict=True)]
 
 

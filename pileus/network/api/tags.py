@@ -65,9 +65,7 @@ async def _change(request: Call, change: Callable[[Sequence[str]], Sequence[str]
             raise HTTPBadRequest(reason=f"Number of tags exceeded limit of {MOST}")
         return new
 
-    return await tags.update(
-        request.service, kind, value.id, checked, revision=access.expected_revision(request)
-    )
+    return await tags.update(request.service, kind, value.id, checked, revision=access.expected_revision(request))
 
 
 async def replace_tags(request: Call) -> Response:

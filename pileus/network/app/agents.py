@@ -39,9 +39,7 @@ async def find(service: NetworkService, agent_id: str) -> tuple[Agent, bool] | N
     return (stored.agent, lives(service, stored.heartbeat_at)) if stored else None
 
 
-async def update(
-    service: NetworkService, agent_id: str, *, description: str | None, admin_state_up: bool
-) -> None:
+async def update(service: NetworkService, agent_id: str, *, description: str | None, admin_state_up: bool) -> None:
     """Describe an agent. Raises: InvalidInput (400), AgentNotFound (404)."""
     check_stays_up(admin_state_up)
 

@@ -150,8 +150,10 @@ async def update(
 async def _check_change(tx: Transaction, old: Network, new: Network) -> None:
     if old.shared and not new.shared and await networks.has_foreign_ports(tx, old):
         raise InvalidSharedSetting(network=old.name)
-    if old.is_external and not new.is_external and await networks.has_ports_of(
-        tx, old.id, (ROUTER_GATEWAY, FLOATING_IP)
+    if (
+        old.is_external
+        and not new.is_external
+        and await networks.has_ports_of(tx, old.id, (ROUTER_GATEWAY, FLOATING_IP))
     ):
         raise ExternalNetworkInUse(network_id=old.id)
     if old.mtu != new.mtu:

@@ -68,8 +68,7 @@ def _subnet_plan(subnet: Subnet, dhcp: Port | None) -> data_plane.SubnetPlan:
         gateway=subnet.gateway_ip or "",
         dns_servers=subnet.dns_nameservers,
         host_routes=tuple(
-            data_plane.HostRoute(destination=route.destination, nexthop=route.nexthop)
-            for route in subnet.host_routes
+            data_plane.HostRoute(destination=route.destination, nexthop=route.nexthop) for route in subnet.host_routes
         ),
         dhcp_address=held[0] if held else "",
         address_mode=subnet.ipv6_address_mode or "",

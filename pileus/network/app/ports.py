@@ -271,9 +271,7 @@ def _check_linked(old: StoredPort, change: PortChange) -> None:
     is_interface = old.port.device_owner == ROUTER_INTERFACE
     touched = [change.device_id, change.device_owner, UNSET if is_interface else change.wishes]
     if old.router_id is not None and any(value is not UNSET for value in touched):
-        raise BadRequest(
-            resource="port", reason=f"port {old.port.id} belongs to a router, which alone can change that"
-        )
+        raise BadRequest(resource="port", reason=f"port {old.port.id} belongs to a router, which alone can change that")
 
 
 async def _changed(tx: Transaction, service: NetworkService, port: Port, change: PortChange, actor: Actor) -> Port:

@@ -160,9 +160,7 @@ async def _write(
 
 
 # -- pull out -----------------------------------------------------------------------------------------------------
-async def remove(
-    service: NetworkService, router_id: str, *, subnet_id: str | None, port_id: str | None
-) -> Interface:
+async def remove(service: NetworkService, router_id: str, *, subnet_id: str | None, port_id: str | None) -> Interface:
     """Pull a router out of a subnet; its port there is deleted.
 
     Raises: BadRequest, SubnetMismatchForPort (400), RouterNotFound, RouterInterfaceNotFound,
@@ -216,9 +214,7 @@ async def _check_unused(tx: Transaction, router: Held, subnet_ids: Sequence[str]
                 raise RouterInterfaceInUseByRoute(router_id=router.router.id, subnet_id=subnet.id)
 
 
-async def _narrow(
-    tx: Transaction, service: NetworkService, stored: StoredPort, leaving: Sequence[str]
-) -> None:
+async def _narrow(tx: Transaction, service: NetworkService, stored: StoredPort, leaving: Sequence[str]) -> None:
     for item in stored.port.fixed_ips:
         if item.subnet_id in leaving:
             await removal.release_address(tx, item, stored.port.id)

@@ -217,9 +217,7 @@ def _through(old: Held, network_id: str, stored: StoredPort, enable_snat: bool) 
     return Held(msgspec.structs.replace(old.router, external_gateway_info=gateway), stored.port.id)
 
 
-async def _tune_gateway(
-    tx: Transaction, old: Held, current: Gateway, wanted: GatewayRequest, now: int
-) -> Held:
+async def _tune_gateway(tx: Transaction, old: Held, current: Gateway, wanted: GatewayRequest, now: int) -> Held:
     """Another address or another way of translation, in the same external network."""
     snat = current.enable_snat if wanted.enable_snat is None else wanted.enable_snat
     fixed = current.external_fixed_ips

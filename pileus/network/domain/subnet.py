@@ -241,9 +241,7 @@ def default_pools(block: Cidr, gateway: Address | None) -> tuple[Pool, ...]:
     ranges = [block.usable]
     if gateway is not None and block.range.first != block.range.last:
         ranges = without(ranges, gateway.number)
-    return tuple(
-        Pool(str(Address(block.family, low)), str(Address(block.family, high))) for low, high in ranges
-    )
+    return tuple(Pool(str(Address(block.family, low)), str(Address(block.family, high))) for low, high in ranges)
 
 
 def check_pools(pools: Sequence[Pool], block: Cidr, gateway: Address | None) -> tuple[Pool, ...]:

@@ -41,9 +41,7 @@ _TAKE = sql(
     "VALUES (:subnet_id, :address, :family, :port_id)"
 )
 _OWNER = sql("SELECT port_id FROM network_addresses WHERE subnet_id = :subnet_id AND address = :address")
-_GIVE = sql(
-    "DELETE FROM network_addresses WHERE subnet_id = :subnet_id AND address = :address AND port_id = :port_id"
-)
+_GIVE = sql("DELETE FROM network_addresses WHERE subnet_id = :subnet_id AND address = :address AND port_id = :port_id")
 _OF_PORT = sql("SELECT subnet_id, address, family FROM network_addresses WHERE port_id = :port_id")
 _OF_SUBNET = sql("SELECT address FROM network_addresses WHERE subnet_id = :subnet_id")
 _PORTS_OF_SUBNET = sql("SELECT DISTINCT port_id FROM network_addresses WHERE subnet_id = :subnet_id")
@@ -155,9 +153,7 @@ async def _join(tx: Transaction, subnet_id: str, number: int) -> None:
 
 
 async def _insert_free(tx: Transaction, subnet_id: str, gap: Range) -> None:
-    await tx.run(
-        _INSERT_FREE, subnet_id=subnet_id, first_address=_packed(gap.first), last_address=_packed(gap.last)
-    )
+    await tx.run(_INSERT_FREE, subnet_id=subnet_id, first_address=_packed(gap.first), last_address=_packed(gap.last))
 
 
 def _packed(number: int) -> bytes:

@@ -5,9 +5,7 @@ from typing import Any
 
 from pileus.foundation.database import Database, sql
 
-_PORTS = sql(
-    "SELECT id, network_id, device_id, device_owner, host, router_id, document FROM network_ports ORDER BY id"
-)
+_PORTS = sql("SELECT id, network_id, device_id, device_owner, host, router_id, document FROM network_ports ORDER BY id")
 _ADDRESSES = sql("SELECT subnet_id, address, family, port_id FROM network_addresses")
 _FREE = sql("SELECT subnet_id, first_address, last_address FROM network_free ORDER BY subnet_id, last_address")
 _SUBNETS = sql("SELECT id, network_id, document FROM network_subnets")

@@ -151,9 +151,7 @@ def _short_page(table: Table, mine: list[str], conditions: list[str], order: str
         f"SELECT id FROM (SELECT id FROM {table.name}{_where([*way, *conditions])} {order} LIMIT :row_limit) AS p{n}"
         for n, way in enumerate([[each] for each in mine] or [[]])
     ]
-    return (
-        f"SELECT {table.select} FROM {table.name} WHERE id IN ({' UNION '.join(pages)}) {order} LIMIT :row_limit"
-    )
+    return f"SELECT {table.select} FROM {table.name} WHERE id IN ({' UNION '.join(pages)}) {order} LIMIT :row_limit"
 
 
 def _where(conditions: list[str]) -> str:

@@ -6,9 +6,7 @@ are 16 bytes, so that bytes order as numbers do; which family they are the subne
 
 from pileus.foundation.database import Migration, Schema
 
-_ROW = (
-    "created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, revision INTEGER NOT NULL, document TEXT NOT NULL"
-)
+_ROW = "created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, revision INTEGER NOT NULL, document TEXT NOT NULL"
 
 _NETWORKS = (
     f"""CREATE TABLE network_networks (

@@ -76,9 +76,7 @@ def test_a_prefix_is_shown_as_written_and_without_host_bits() -> None:
         ({"remote_group_id": "g"}, {}, False),
     ],
 )
-def test_equal_rules_are_known_by_their_meaning(
-    one: dict[str, object], two: dict[str, object], same: bool
-) -> None:
+def test_equal_rules_are_known_by_their_meaning(one: dict[str, object], two: dict[str, object], same: bool) -> None:
     assert (fingerprint(made(**one)) == fingerprint(made(**two))) is same
     assert is_repeated([made(**one), made(**two)]) is same
 
