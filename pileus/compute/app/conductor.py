@@ -9,17 +9,16 @@ import msgspec
 
 from pileus.compute.app.audit import audit
 from pileus.compute.app.host_journal import HostJournal
-from pileus.compute.app.launch_trace import NoTrace, flow_summary, launch_trace
+from pileus.compute.app.launch_trace import NoTrace, launch_trace
+from pileus.compute.app.power import look_at_one
 from pileus.compute.domain.errors import ServerNotFound
-from pileus.compute.domain.server import Server, changed
 from pileus.compute.domain.server_states import PowerState
-from pileus.compute.flows.saving import save_server
 from pileus.compute.service import CONDUCTOR, Compute
 from pileus.compute.store import servers, services
 from pileus.foundation.bus import Delivery
 from pileus.foundation.database import Transaction
 from pileus.foundation.flow import StaleEpoch
-from pileus.foundation.flow.model import FAILED, STUCK, UNDOING
+from pileus.foundation.flow.operators import flow_methods
 from pileus.foundation.flow.remote import journal_methods
 from pileus.foundation.trace import Event
 
@@ -42,10 +41,7 @@ class Conductor:
             "host.epochs": self.host_epochs,
             "hosts": self.hosts,
             "trace": self.trace,
-            "flows.list": self.flows_list,
-            "flows.show": self.flows_show,
-            "flows.resume": self.flows_resume,
-            "flows.abandon": self.flows_abandon,
+            **flow_methods(self._compute.journal, self._compute.runner),
             "audit": self.audit,
             **journal_methods(HostJournal(self._compute)),
         }
@@ -83,17 +79,10 @@ class Conductor:
             raise ServerNotFound(server_id=server.id)
         return msgspec.to_builtins(server)
 
-    async def server_power(self, delivery: Delivery) -> bool:
-        """A guest's power state as its host sees it, when it changed by itself."""
+    async def server_power(self, delivery: Delivery) -> None:
+        """A guest's power state may have changed by itself: look."""
         args = delivery.args
-        power = PowerState(args["power_state"])
-
-        def seen(server: Server) -> Server:
-            if server.host != args["host"] or server.action is not None or server.power_state is power:
-                return server
-            return changed(server, self._compute.runtime.now(), power_state=power)
-
-        return await save_server(self._compute, args["server_id"], seen) is not None
+        await look_at_one(self._compute, args["host"], args["server_id"], PowerState(args["power_state"]))
 
     # -- hosts --------------------------------------------------------------------------------------------
     async def host_report(self, delivery: Delivery) -> dict[str, Any]:
@@ -167,25 +156,6 @@ class Conductor:
         if server is None or args["project_id"] not in (None, server.project_id):
             raise NoTrace(server_id=server_id)
         return await launch_trace(self._compute, server_id, show_hosts=args["show_hosts"])
-
-    async def flows_list(self, delivery: Delivery) -> list[dict[str, Any]]:
-        return [flow_summary(record) for record in await self._compute.journal.all_open()]
-
-    async def flows_show(self, delivery: Delivery) -> dict[str, Any] | None:
-        record = await self._compute.journal.get(delivery.args["flow_id"])
-        return None if record is None else flow_summary(record)
-
-    async def flows_resume(self, delivery: Delivery) -> bool:
-        """Let a stuck flow try its undo again."""
-        flow_id = delivery.args["flow_id"]
-        if not await self._compute.journal.set_state(flow_id, UNDOING, STUCK):
-            return False
-        await self._compute.runner.adopt_now(flow_id)
-        return True
-
-    async def flows_abandon(self, delivery: Delivery) -> bool:
-        """Give a stuck flow up: what it left behind is the operator's to remove."""
-        return await self._compute.journal.set_state(delivery.args["flow_id"], FAILED, STUCK)
 
     async def audit(self, delivery: Delivery) -> list[dict[str, Any]]:
         return await audit(self._compute)

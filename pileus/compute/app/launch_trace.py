@@ -95,28 +95,3 @@ def _shown(event: Event, *, show_hosts: bool) -> dict[str, Any]:
         "validated_by": event.validated_by,
         "data": dict(data),
     }
-
-
-def flow_summary(record: FlowRecord) -> dict[str, Any]:
-    """One flow for operators; parameters and secrets stay inside."""
-    return {
-        "id": record.id,
-        "name": record.name,
-        "version": record.version,
-        "subject": record.subject,
-        "state": record.state,
-        "home": record.home,
-        "owner": record.owner,
-        "epoch": record.epoch,
-        "attempt": record.attempt,
-        "is_cancelled": record.is_cancelled,
-        "request_id": record.request_id,
-        "created_at": record.created_at,
-        "updated_at": record.updated_at,
-        "error": record.error,
-        "steps": [
-            {"attempt": step.attempt, "name": step.name, "state": step.state, "started_at": step.started_at,
-             "ended_at": step.ended_at}
-            for step in record.steps
-        ],
-    }  # fmt: skip

@@ -3,13 +3,13 @@
 import logging
 from typing import Any
 
-from pileus.foundation.bus import Bus, Delivery
+from pileus.foundation.bus import Bus, Delivery, Handler
 from pileus.foundation.database import Database
 from pileus.foundation.errors import Error
 from pileus.foundation.fetch import Fetcher
-from pileus.foundation.flow import FlowRecord, Runner
+from pileus.foundation.flow import Runner
 from pileus.foundation.flow.journal import SqlJournal
-from pileus.foundation.flow.model import FAILED, STUCK, UNDOING
+from pileus.foundation.flow.operators import flow_methods
 from pileus.foundation.runtime import Runtime
 from pileus.image.app.audit import audit
 from pileus.image.app.repair import Repairer
@@ -50,17 +50,14 @@ async def start(service: ImageService, bus: Bus | None = None, *, alone: bool = 
 
 def serve(service: ImageService, bus: Bus) -> None:
     """Answer operators' questions on the bus: audit, and what is known of flows."""
-    operators = _Operators(service)
-    bus.serve(
-        TOPIC,
-        {
-            "audit": operators.audit,
-            "flows.list": operators.flows_list,
-            "flows.show": operators.flows_show,
-            "flows.resume": operators.flows_resume,
-            "flows.abandon": operators.flows_abandon,
-        },
-    )
+
+    async def show_audit(delivery: Delivery) -> list[dict[str, Any]]:
+        return await audit(service, read_bytes=bool(delivery.args.get("read_bytes")))
+
+    methods: dict[str, Handler] = {"audit": show_audit}
+    if service.imports is not None:
+        methods |= flow_methods(service.imports.journal, service.imports.runner)
+    bus.serve(TOPIC, methods)
 
 
 async def _keep_repairing(service: ImageService, repairer: Repairer) -> None:
@@ -70,49 +67,3 @@ async def _keep_repairing(service: ImageService, repairer: Repairer) -> None:
             await repairer.repair()
         except Error as failure:
             log.warning("repair of images: %s", failure.log or failure.text)
-
-
-class _Operators:
-    """What an operator may ask of the image service."""
-
-    def __init__(self, service: ImageService):
-        self._service = service
-
-    async def audit(self, delivery: Delivery) -> list[dict[str, Any]]:
-        return await audit(self._service, read_bytes=bool(delivery.args.get("read_bytes")))
-
-    async def flows_list(self, delivery: Delivery) -> list[dict[str, Any]]:
-        imports = self._service.imports
-        return [_summary(record) for record in await imports.journal.all_open()] if imports else []
-
-    async def flows_show(self, delivery: Delivery) -> dict[str, Any] | None:
-        imports = self._service.imports
-        record = await imports.journal.get(delivery.args["flow_id"]) if imports else None
-        return None if record is None else _summary(record)
-
-    async def flows_resume(self, delivery: Delivery) -> bool:
-        """Let a stuck flow try its undo again."""
-        imports, flow_id = self._service.imports, delivery.args["flow_id"]
-        if imports is None or not await imports.journal.set_state(flow_id, UNDOING, STUCK):
-            return False
-        await imports.runner.adopt_now(flow_id)
-        return True
-
-    async def flows_abandon(self, delivery: Delivery) -> bool:
-        """Give a stuck flow up; the bytes it left go with the next repair."""
-        imports = self._service.imports
-        return imports is not None and await imports.journal.set_state(delivery.args["flow_id"], FAILED, STUCK)
-
-
-def _summary(record: FlowRecord) -> dict[str, Any]:
-    """A flow as operators see it."""
-    steps = [
-        {"attempt": step.attempt, "name": step.name, "state": step.state, "started_at": step.started_at,
-         "ended_at": step.ended_at}
-        for step in record.steps
-    ]  # fmt: skip
-    return {
-        "id": record.id, "name": record.name, "subject": record.subject, "state": record.state, "home": record.home,
-        "attempt": record.attempt, "epoch": record.epoch, "owner": record.owner, "error": record.error,
-        "created_at": record.created_at, "updated_at": record.updated_at, "steps": steps,
-    }  # fmt: skip
