@@ -6,7 +6,6 @@ It builds and hands in; it decides nothing. The order of `start` is the order of
 import os
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from pileus import __version__, running, secrets_file
@@ -392,43 +391,70 @@ class Cloud:
         return f"{self._base_name}-{number + 1}" if self.settings.hypervisor == "fake" else self._base_name
 
     async def _host(self, name: str) -> None:
-        """One hypervisor host: its wires, its guests."""
-        settings = self.settings
-        state_dir = settings.state_dir / "hosts" / name
-        state_dir.mkdir(parents=True, exist_ok=True)
-        token = self._login("compute")
-        networks = Networks(self._peer("networking", "compute-host"))
-        conductor = ConductorPeer(self.bus, name)
-        documents = GuestDocuments(networks, conductor, token, self.runtime)
-        await self._network_host(name, state_dir, documents)
-        images = Images(self._peer("image", "compute-host"))
-        hypervisor = load_driver("hypervisors", settings.hypervisor)(
-            self.runtime, hostname=name, state_dir=state_dir, options=settings.hypervisor_options
-        )
-        services = HostServices(
-            host=name,
-            zone=settings.zone,
-            state_dir=state_dir,
-            runtime=self.runtime,
-            bus=self.bus,
-            hypervisor=hypervisor,
-            conductor=conductor,
-            images=images,
-            networks=networks,
-            volumes=Volumes(self._peer("volume", "compute-host")),
-            cache=ImageCache(settings.state_dir / "base-images", images, self.runtime),
-            service_token=token,
-            documents=documents,
-        )
-        agent = Agent(services, lease_s=settings.lease_s, heartbeat_s=settings.heartbeat_s)
-        await agent.start()
-        self.agents.append(agent)
+        host = Host(name, self.settings, self.runtime, self.bus, self._peer, self._login)
+        await host.start()
+        self._closers.append(host.network.stop)
+        self.agents.append(host.agent)
 
-    async def _network_host(self, name: str, state_dir: Path, documents: GuestDocuments) -> None:
-        backend = load_driver("network_backends", _WIRES[self.settings.hypervisor])(
-            self.runtime, hostname=name, state_dir=state_dir, options={}
+
+class Host:
+    """One hypervisor host: its wires, its guests. It has a bus and peers, wherever they are, and no database.
+
+    `peer(path, source)` is the service behind a path as part `source` sees it; `login` the token of a service account.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: CloudSettings,
+        runtime: Runtime,
+        bus: Bus,
+        peer: Callable[[str, str], Peer],
+        login: Callable[[str], ServiceLogin],
+    ):
+        self._settings = settings
+        self._name, self._runtime, self._bus, self._peer = name, runtime, bus, peer
+        self._state_dir = settings.state_dir / "hosts" / name
+        self._networks = Networks(peer("networking", "compute-host"))
+        self._conductor = ConductorPeer(bus, name)
+        self._token = login("compute")
+        self._documents = GuestDocuments(self._networks, self._conductor, self._token, runtime)
+
+    async def start(self) -> None:
+        """When it returns, this host takes launches."""
+        self._state_dir.mkdir(parents=True, exist_ok=True)
+        service = BusNetworkService(self._bus)
+        wires = self._driver("network_backends", _WIRES[self._settings.hypervisor], {})
+        metadata = MetadataService(self._runtime, self._documents)
+        self.network = NetworkHost(self._name, wires, service, metadata)
+        await Messages(self._name, self.network, service, self._runtime, self._bus).start()
+        settings = self._settings
+        self.agent = Agent(self._services(), lease_s=settings.lease_s, heartbeat_s=settings.heartbeat_s)
+        await self.agent.start()
+
+    async def stop(self) -> None:
+        """Let go; guests and their networks go on."""
+        await self.agent.stop()
+        await self.network.stop()
+
+    def _driver(self, kind: str, name: str, options: dict[str, object]) -> Any:
+        return load_driver(kind, name)(self._runtime, hostname=self._name, state_dir=self._state_dir, options=options)
+
+    def _services(self) -> HostServices:
+        settings = self._settings
+        images = Images(self._peer("image", "compute-host"))
+        return HostServices(
+            host=self._name,
+            zone=settings.zone,
+            state_dir=self._state_dir,
+            runtime=self._runtime,
+            bus=self._bus,
+            hypervisor=self._driver("hypervisors", settings.hypervisor, settings.hypervisor_options),
+            conductor=self._conductor,
+            images=images,
+            networks=self._networks,
+            volumes=Volumes(self._peer("volume", "compute-host")),
+            cache=ImageCache(settings.state_dir / "base-images", images, self._runtime),
+            service_token=self._token,
+            documents=self._documents,
         )
-        service = BusNetworkService(self.bus)
-        host = NetworkHost(name, backend, service, MetadataService(self.runtime, documents))
-        await Messages(name, host, service, self.runtime, self.bus).start()
-        self._closers.append(host.stop)
