@@ -31,7 +31,7 @@ PREFIX = {
     "compute": "/compute/v2.1", "network": "/networking/v2.0", "volume": "/volume/v3", "image": "/image/v2",
     "identity": "/identity/v3", "placement": "/placement", "pileus": "/pileus/v1",
 }  # fmt: skip
-LOOKED_S = 40.0
+LOOKED_S = 90.0
 """In which every reconciler has looked once more."""
 NEWEST = {"compute": "compute 2.104", "volume": "volume 3.71", "placement": "placement 1.39"}
 

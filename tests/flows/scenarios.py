@@ -151,7 +151,7 @@ ACTIONS = (
     _action("reboot-hard", a_server, act("reboot", {"type": "HARD"}), booted(2), booted(1), in_error),
     _action("pause", a_server, act("pause"), _PAUSED, _ACTIVE),
     _action("unpause", after("pause"), act("unpause"), _RUNS, is_in(VmState.PAUSED)),
-    _action("suspend", a_server, act("suspend"), _SUSPENDED, _ACTIVE),
+    _action("suspend", a_server, act("suspend"), _SUSPENDED, _ACTIVE, _OFF),
     _action("resume", after("suspend"), act("resume"), _RUNS, is_in(VmState.SUSPENDED)),
     _action("password", a_server, act("changePassword", {"adminPass": "Secret-1"}), _RUNS, _RUNS),
     _action("rebuild", a_server, rebuild, is_rebuilt, _RUNS, in_error),

@@ -1,4 +1,4 @@
-"""The states of a server: one table of rules, and the only four functions that change a state.
+"""The states of a server: one table of rules, and the only functions that change a state.
 
 Every row of the published API's "accepted when" table stands in `RULES`, also those whose command comes later. This
 module refuses what a rule does not admit and never does the action itself. `docs/life-of-a-server.md` is drawn from it.
@@ -313,6 +313,21 @@ def begin(server: "Server", action: Action, now: int, *, may_override_lock: bool
         began_in=server.vm_state,
         resized_in=server.vm_state if action in _REMEMBERS_START else server.resized_in,
         task_state=rule.shows[0] if rule.shows else None,
+        updated_at=now,
+    )
+
+
+def begin_correction(server: "Server", now: int) -> "Server":
+    """Return the server as it is while its guest, which went its own way, is being stopped; it is at rest before.
+
+    Nobody asked for it, so no lock and no vm_state refuses it.
+    """
+    return replace(
+        server,
+        action=_A.STOP,
+        action_at=now,
+        began_in=server.vm_state,
+        task_state=RULES[_A.STOP].shows[0],
         updated_at=now,
     )
 

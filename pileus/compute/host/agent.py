@@ -30,7 +30,7 @@ from pileus.compute.host.guest_spec import vif_spec
 from pileus.compute.host.services import HostServices
 from pileus.compute.peers.network import Vif
 from pileus.foundation.bus import Delivery
-from pileus.foundation.errors import Error, NotSupported, Unavailable
+from pileus.foundation.errors import Error, NotSupported
 from pileus.foundation.flow import NewFlow, Runner
 from pileus.foundation.flow.remote import BusJournal
 
@@ -38,6 +38,8 @@ log = logging.getLogger("pileus.compute.host")
 
 CONDUCTOR = "conductor"
 FLOWS = (BUILD_SERVER,)
+LOOK_EVERY = 3
+"""Heartbeats between two looks for void guests."""
 
 
 class Agent:
@@ -79,6 +81,7 @@ class Agent:
                 "detach_interface": self.detach_interface,
                 "metadata": self.metadata,
                 "guests": self.guests,
+                "powers": self.powers,
             },
         )
         host.runtime.spawn(self._beat(), f"heartbeat {host.host}")
@@ -104,6 +107,8 @@ class Agent:
         and its disk is all that its owner has.
         """
         guests = await self._host.hypervisor.list_guests()
+        if not guests:
+            return
         _, gone = await self._host.conductor.epochs([guest.server_id for guest in guests])
         for guest in guests:
             if guest.server_id in gone:
@@ -111,12 +116,17 @@ class Agent:
                 await self._host.hypervisor.ensure_no_guest(guest.server_id)
 
     async def _beat(self) -> None:
+        """Say again and again that this host lives; now and then look for guests that became void meanwhile."""
+        beats = 0
         while True:
             await self._host.runtime.sleep(self._heartbeat_s)
+            beats += 1
             try:
                 if not await self._host.conductor.beat():
                     await self.report()
-            except Unavailable as error:
+                if beats % LOOK_EVERY == 0:
+                    await self.remove_void_guests()
+            except Error as error:
                 log.warning("heartbeat of %s: %s", self._host.host, error)
 
     # -- what the bus brings ------------------------------------------------------------------------------
@@ -222,6 +232,16 @@ class Agent:
         guests = await self._host.hypervisor.list_guests()
         unknown = await self._host.hypervisor.list_unknown_guests()
         return {"guests": msgspec.to_builtins(guests), "unknown": unknown}
+
+    async def powers(self, delivery: Delivery) -> dict[str, int]:
+        """The power states of those guests among `ids` that are here."""
+        ids = delivery.args["ids"]
+        if len(ids) == 1:
+            guest = await self._host.hypervisor.find_guest(ids[0])
+            return {} if guest is None else {guest.server_id: int(guest.power_state)}
+        wanted = set(ids)
+        guests = await self._host.hypervisor.list_guests()
+        return {guest.server_id: int(guest.power_state) for guest in guests if guest.server_id in wanted}
 
     def _lock(self, server_id: str) -> asyncio.Lock:
         return self._locks.setdefault(server_id, asyncio.Lock())

@@ -62,6 +62,7 @@ _OLD = sql(
 )
 _FORGET = sql("DELETE FROM compute_deleted_servers WHERE id = :id")
 _OF_HOST = sql("SELECT generation, data FROM compute_servers WHERE host = :host")
+_HOSTS = sql("SELECT DISTINCT host FROM compute_servers WHERE host IS NOT NULL ORDER BY host")
 _EVERY = sql("SELECT generation, data FROM compute_servers")
 _OF_GROUP = sql("SELECT id, host FROM compute_servers WHERE server_group_id = :group_id")
 _BUSY = sql("SELECT generation, data FROM compute_servers WHERE task_state IS NOT NULL ORDER BY updated_at LIMIT 1000")
@@ -180,6 +181,11 @@ async def used(tx: Transaction, project_id: str) -> Mapping[str, int]:
 async def everything(reader: Database) -> list[Server]:
     """Every server there is: for the audit."""
     return [_server(row) for row in await reader.all(_EVERY)]
+
+
+async def hosts(reader: Database) -> list[str]:
+    """Every host that a server is on."""
+    return [row["host"] for row in await reader.all(_HOSTS)]
 
 
 async def on_host(reader: Database | Transaction, host: str) -> list[Server]:
