@@ -13,6 +13,7 @@ from pileus.compute.api.policies import POLICIES as COMPUTE_POLICIES
 from pileus.compute.api.routes import API as COMPUTE_API
 from pileus.compute.app.conductor import Conductor
 from pileus.compute.app.housekeeping import keep_house
+from pileus.compute.app.power import keep_looking
 from pileus.compute.app.scheduler import Scheduler
 from pileus.compute.domain.liveness import Liveness
 from pileus.compute.domain.server_document import render
@@ -366,6 +367,7 @@ class Cloud:
             await self._host(self._host_name(number))
         await self.compute.runner.recover()
         self.runtime.spawn(self.compute.runner.keep(), "leases of conductor")
+        self.runtime.spawn(keep_looking(self.compute), "power of servers")
         self.runtime.spawn(keep_house(self.compute), "housekeeping of compute")
 
     async def _volume_host(self) -> None:
