@@ -5,6 +5,9 @@ It is an ordinary user of the public API; only the image is built here.
 
 import asyncio
 import os
+import shlex
+import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -47,9 +50,12 @@ def run_demo(state_dir: Path, say: Say) -> None:
     _key(rest, state_dir, say)
     server = _server(rest, image_id, flavor_id, network_id, say)
     say("")
-    say(tracing.render(running.ask(state_dir, "GET", f"/v1/traces/{server['id']}")))
+    say(tracing.render(running.ask(state_dir, "GET", f"/v1/traces/{server['id']}"), tracing.terminal_width()))
     say("")
-    _console(rest, server, say)
+    if server["status"] == "ACTIVE":
+        _console(rest, server, say)
+    else:
+        say(f"Server {SERVER} is {server['status']}.")
     _tell(state_dir, server, network_id, say)
 
 
@@ -193,16 +199,37 @@ def _console(rest: Rest, server: Any, say: Say) -> None:
 
 
 def _tell(state_dir: Path, server: Any, network_id: str, say: Say) -> None:
-    address = next((entry["addr"] for known in server["addresses"].values() for entry in known), "")
+    """What to type next, as it stands."""
+    command = _command()
+    state = "" if state_dir == running.default_state() else f" --state {shlex.quote(str(state_dir))}"
     say("")
     say("Use the cloud:")
-    say(f'    eval "$(pileus openrc --state {state_dir})"')
+    if command != "pileus" and "sudo" not in command:
+        say(f"    . {shlex.quote(str(Path(sys.executable).parent / 'activate'))}")
+        command = "pileus"
+    say(f'    eval "$({command} openrc{state})"')
     say("    openstack server list")
+    say(f"    {command} trace {SERVER}{state}")
     if running.facts(state_dir).hypervisor != "fake":
-        from pileus.network.drivers.base import dhcp_namespace
+        say(f"Log in to {SERVER}, from inside its network:")
+        say(f"    {_login(state_dir, server, network_id)}")
 
-        say(f"Log in to {SERVER} (from inside its network; user cirros):")
-        say(
-            f"    sudo ip netns exec {dhcp_namespace(network_id)} "
-            f"ssh -i {key_file(state_dir)} -o StrictHostKeyChecking=accept-new cirros@{address}"
-        )
+
+def _command() -> str:
+    """How whoever started us calls this program."""
+    ours = Path(sys.executable).parent / "pileus"
+    if "SUDO_UID" in os.environ:
+        return f"sudo {shlex.quote(str(ours))}"
+    found = shutil.which("pileus")
+    return "pileus" if found is not None and Path(found) == ours else shlex.quote(str(ours))
+
+
+def _login(state_dir: Path, server: Any, network_id: str) -> str:
+    from pileus.network.drivers.base import dhcp_namespace
+
+    address = next((entry["addr"] for known in server["addresses"].values() for entry in known), "")
+    sudo = "sudo " if "SUDO_UID" in os.environ else ""
+    return (
+        f"{sudo}ip netns exec {dhcp_namespace(network_id)} ssh -i {shlex.quote(str(key_file(state_dir)))} "
+        f"-o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no -o LogLevel=ERROR cirros@{address}"
+    )

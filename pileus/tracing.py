@@ -1,5 +1,7 @@
 """Shows a launch's 28 steps on a terminal."""
 
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ def show(state_dir: Path, server: str, *, as_json: bool, follow: bool) -> None:
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
     else:
-        click.echo(render(found))
+        click.echo(render(found, terminal_width()))
 
 
 def find_server(state_dir: Path, server: str) -> str:
@@ -42,8 +44,13 @@ def find_server(state_dir: Path, server: str) -> str:
     return str(found[0])
 
 
-def render(found: dict[str, Any]) -> str:
-    """The trace as lines of text."""
+def terminal_width() -> int | None:
+    """Columns of the terminal that we write to; None when it is none, and lines may have any length."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def render(found: dict[str, Any], width: int | None = None) -> str:
+    """The trace as lines of text, each cut at `width`."""
     lines = [f"server {found['server']}  request {found['request_id']}"]
     for attempt in found["attempts"]:
         where = f" on {attempt['host']}" if attempt["host"] else ""
@@ -55,19 +62,23 @@ def render(found: dict[str, Any]) -> str:
             lines.append(f"    not recorded: {', '.join(str(number) for number in attempt['missing'])}")
         if "error" in attempt:
             lines.append(f"    {attempt['error']}")
-    return "\n".join(lines)
+    return "\n".join(line[:width].rstrip() for line in lines)
 
 
 def _line(step: dict[str, Any], launch: int) -> str:
     label = f"{step['step']}{step['sub']}"
     at = (step["start"] - launch) / 1000
     way = f"{step['from']} -> {step['to']}"
-    notes = [f"{key} {_short(value)}" for key, value in step["data"].items() if key not in ("message", "kind")]
+    notes = [f"{key} {_told(key, value)}" for key, value in step["data"].items() if key not in ("message", "kind")]
     if step["cached"]:
         notes.append("cached")
-    return f"  {label:>4} {at:>10.1f} ms {step['duration_ms']:>9.2f} ms  {way:<30} {', '.join(notes)}"
+    return f"  {label:>4} {at:>10.1f} ms {step['duration_ms']:>9.2f} ms  {way:<27} {', '.join(notes)}"
 
 
-def _short(value: Any) -> str:
+def _told(key: str, value: Any) -> str:
+    if key == "funnel":
+        return "[" + ", ".join(f"{each['filter']}: {each['left']}" for each in value) + "]"
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return "[" + ", ".join(value) + "]"
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return text if len(text) <= 60 else text[:57] + "..."
