@@ -1,68 +1,9 @@
-"""Errors as compute's clients expect them: one key that names the kind, with code and message.
+"""Errors as compute's clients expect them."""
 
-Source: recorded answers of the reference implementation.
-"""
+from pileus.foundation.http.faults import fault_dresser
 
-from typing import Any
-
-from pileus.foundation import errors
-from pileus.foundation.http.app import NoRoute, WrongMethod
-from pileus.foundation.http.request import Request, Response, answer
-
-_NAMES = {
-    400: "badRequest", 401: "unauthorized", 403: "forbidden", 404: "itemNotFound", 405: "badMethod",
-    409: "conflictingRequest", 413: "overLimit", 415: "badMediaType", 429: "overLimit", 501: "notImplemented",
-    503: "serviceUnavailable",
-}  # fmt: skip
-_JSON = "application/json; charset=UTF-8"
-
-
-def dress(error: errors.Error, request: Request[Any]) -> Response:
-    """The answer for an error."""
-    if isinstance(error, NoRoute | WrongMethod) and not _is_route(request):
-        return _no_route(request)
-    if error.status == 401:
-        return _no_token(error, request)
-    fault: dict[str, Any] = {"code": error.status, "message": _message(error, request)}
-    headers: list[tuple[str, str]] = []
-    if error.status in (413, 429):
-        fault["retryAfter"] = "0"
-        headers.append(("retry-after", "0"))
-    response = answer({_NAMES.get(error.status, "computeFault"): fault}, error.status, headers)
-    response.headers[-1] = ("content-type", _JSON)
-    return response
-
-
-def _is_route(request: Request[Any]) -> bool:
-    """Whether the operation exists at some other microversion."""
-    found = request.app.router.find(_without_project(request))
-    return found is not None and request.method in found[0].routes
-
-
-def _without_project(request: Request[Any]) -> str:
-    project_id = request.params.get("project_id")
-    return request.path.replace(f"/{project_id}", "", 1) if project_id else request.path
-
-
-def _no_route(request: Request[Any]) -> Response:
-    """What is no operation at all is answered without a version, and in another shape."""
-    request.version = (0, 0)
-    body = {"message": "The resource could not be found.<br /><br />\n\n\n", "code": "404 Not Found"}
-    return answer(body | {"title": "Not Found"}, 404)
-
-
-def _no_token(error: errors.Error, request: Request[Any]) -> Response:
-    request.version = (0, 0)
-    body = {"code": 401, "title": "Unauthorized", "message": error.text}
-    cloud = request.base_url.rsplit("/", 1)[0] if request.base_url.endswith("/compute") else request.base_url
-    return answer({"error": body}, 401, [("www-authenticate", f'Keystone uri="{cloud}/identity/v3"')])
-
-
-def _message(error: errors.Error, request: Request[Any]) -> str:
-    if isinstance(error, NoRoute):
-        major, minor = request.version
-        return f"API version '{major}.{minor}' is not supported on this method."
-    if error.code.startswith("unexpected."):
-        kind = error.code.removeprefix("unexpected.")
-        return f"Unexpected API Error. Please report it with the request id of this answer.\n<class '{kind}'>"
-    return error.text
+dress = fault_dresser(
+    "/compute",
+    unexpected="Unexpected API Error. Please report it with the request id of this answer.\n<class '{kind}'>",
+    content_type="application/json; charset=UTF-8",
+)
