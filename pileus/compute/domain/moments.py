@@ -19,12 +19,12 @@ class MomentInvalid(BadRequest):
 
 def to_seconds(moment: int) -> str:
     """2026-01-02T03:04:05Z: when a server was created and last changed."""
-    return (_EPOCH + timedelta(seconds=moment // _SECOND)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (_EPOCH + timedelta(seconds=moment // _SECOND)).isoformat()[:19] + "Z"
 
 
 def to_micros(moment: int) -> str:
     """2026-01-02T03:04:05.000000, without a zone: all other moments of the API."""
-    return (_EPOCH + timedelta(microseconds=moment)).strftime("%Y-%m-%dT%H:%M:%S.%f")
+    return (_EPOCH + timedelta(microseconds=moment)).isoformat(timespec="microseconds")[:26]
 
 
 def maybe_micros(moment: int | None) -> str | None:
