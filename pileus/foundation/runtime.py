@@ -10,7 +10,6 @@ import os
 import subprocess
 import threading
 import time
-import uuid
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,11 +80,15 @@ class Runtime:
     # -- ids and chance -----------------------------------------------------------------------------------
     def uuid(self) -> str:
         """A random UUID with dashes: servers, volumes, images, ports ..."""
-        return str(uuid.UUID(bytes=self.random_bytes(16), version=4))
+        digits = self.hex_id()
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
     def hex_id(self) -> str:
         """32 hex digits without dashes: users, projects, roles, services."""
-        return uuid.UUID(bytes=self.random_bytes(16), version=4).hex
+        raw = bytearray(self.random_bytes(16))
+        raw[6] = raw[6] & 0x0F | 0x40  # version 4
+        raw[8] = raw[8] & 0x3F | 0x80  # of RFC 4122
+        return raw.hex()
 
     def random_bytes(self, count: int) -> bytes:
         return os.urandom(count)
