@@ -181,9 +181,11 @@ def run(settings: CloudSettings, *, is_examined: bool) -> int:
 
 async def _live(settings: CloudSettings) -> int:
     from pileus.foundation.logs import set_up
+    from pileus.foundation.machine import raise_file_limit
     from pileus.wiring import Cloud
 
     set_up()
+    raise_file_limit()
     runtime = Runtime(f"pileus@{settings.host_name or 'localhost'}")
     began = runtime.monotonic()
     stop = asyncio.Event()

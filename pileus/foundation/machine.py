@@ -1,6 +1,7 @@
 """What this machine is and has, read from the kernel's own files; nothing is changed by looking."""
 
 import os
+import resource
 import shutil
 import sys
 from pathlib import Path
@@ -91,3 +92,9 @@ def _holds(descriptors: Path, wanted: set[str]) -> bool:
         return any(os.readlink(entry) in wanted for entry in descriptors.iterdir())
     except (FileNotFoundError, PermissionError, ProcessLookupError):
         return False  # it ended meanwhile, or is not ours to look into
+
+
+def raise_file_limit() -> None:
+    """Let this process open as many files and sockets as it may: each connection and listener is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
