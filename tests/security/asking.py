@@ -196,7 +196,9 @@ _BY_HAND: dict[tuple[str, str, str], Any] = {
     ("POST", "/v3/volumes/{volume_id}/action", "os-attach"): lambda ids: {
         "os-attach": {"instance_uuid": ids["server_id"], "mountpoint": "/dev/vdb"}
     },
-    ("POST", "/v3/volumes/{volume_id}/action", "os-reset_status"): lambda ids: {"os-reset_status": {"status": "in-use"}},
+    ("POST", "/v3/volumes/{volume_id}/action", "os-reset_status"): lambda ids: {
+        "os-reset_status": {"status": "in-use"}
+    },
     ("POST", "/v3/volumes/{volume_id}/action", "os-initialize_connection"): lambda ids: {
         "os-initialize_connection": {"connector": {"host": "h"}}
     },

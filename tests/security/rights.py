@@ -72,7 +72,7 @@ def words(route: Route) -> set[str]:
     if route.policy is None and route.success >= 300:
         return {NONE}  # sends to where the answer is
     default = OURS.get(route.op) or OTHERWISE.get(route.op) or DEFAULTS[route.op]
-    if default.startswith("none") or default.startswith("owner (knows"):
+    if default.startswith(("none", "owner (knows")):
         return {NONE}
     asked = set(default.split("|"))
     if route.op in FOR_SERVICES or (route.op.endswith(("/tags", "/tags/*")) and _is_of_services(route)):

@@ -1,4 +1,4 @@
-"""What belongs to others is not there: as a child under one's own parent, in a body, in a list with a foreign filter."""
+"""What belongs to others is not there: under one's own parent, in a body, in a list with a foreign filter."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
