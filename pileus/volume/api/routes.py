@@ -79,7 +79,7 @@ _ACTIONS = (
             volume_schema.SET_READ_ONLY),
     _action("os-reset_status", actions.reset_status, f"{_ADMIN}reset_status", volume_schema.RESET_STATUS),
     _action("os-force_delete", actions.force_delete, f"{_ADMIN}force_delete", volume_schema.FORCE_DELETE),
-    _action("os-force_detach", actions.detach_volume, f"{_ADMIN}force_detach", volume_schema.FORCE_DETACH),
+    _action("os-force_detach", actions.force_detach, f"{_ADMIN}force_detach", volume_schema.FORCE_DETACH),
     _action("os-reserve", actions.reserve, f"{_OLD}reserve", volume_schema.RESERVE),
     _action("os-unreserve", actions.unreserve, f"{_OLD}unreserve", volume_schema.UNRESERVE),
     _action("os-attach", actions.attach_volume, f"{_OLD}attach", volume_schema.ATTACH),

@@ -23,16 +23,24 @@ async def _find(request: Request[VolumeService]) -> VolumeType:
 
 
 def _view(request: Request[VolumeService], kind: VolumeType) -> dict[str, Any]:
-    """A type; what tells of the back end is for administrators."""
-    is_admin = request.may(SPECS_RULE, {})
-    document: dict[str, Any] = {
-        "id": kind.id, "name": kind.name, "is_public": kind.is_public, "description": kind.description,
-        "extra_specs": kind.specs if is_admin else _open_specs(kind),
-    }  # fmt: skip
+    """A type as show and list answer it."""
+    document = _brief(request, kind)
     if request.may(QOS_RULE, {}):
         document["qos_specs_id"] = None
-    document["os-volume-type-access:is_public"] = kind.is_public
     return document
+
+
+def _brief(request: Request[VolumeService], kind: VolumeType) -> dict[str, Any]:
+    """A type as create and update answer it; what tells of the back end is for administrators."""
+    is_admin = request.may(SPECS_RULE, {})
+    return {
+        "id": kind.id,
+        "name": kind.name,
+        "is_public": kind.is_public,
+        "description": kind.description,
+        "extra_specs": kind.specs if is_admin else _open_specs(kind),
+        "os-volume-type-access:is_public": kind.is_public,
+    }
 
 
 def _open_specs(kind: VolumeType) -> dict[str, str]:
@@ -104,7 +112,7 @@ async def create_type(request: Request[VolumeService]) -> Response:
         is_public=is_public is None or is_true(is_public), specs=asked.get("extra_specs") or {},
         created_at=runtime.now(),
     )  # fmt: skip
-    return answer({"volume_type": _view(request, await types.create(request.service, kind))})
+    return answer({"volume_type": _brief(request, await types.create(request.service, kind))})
 
 
 async def update_type(request: Request[VolumeService]) -> Response:
@@ -118,7 +126,7 @@ async def update_type(request: Request[VolumeService]) -> Response:
         facts["is_public"] = is_true(asked["is_public"])
     if not facts:
         raise BadRequest("Specify volume type name, description, is_public or a combination thereof.")
-    return answer({"volume_type": _view(request, await types.update(request.service, kind, facts))})
+    return answer({"volume_type": _brief(request, await types.update(request.service, kind, facts))})
 
 
 async def delete_type(request: Request[VolumeService]) -> Response:

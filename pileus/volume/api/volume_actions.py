@@ -102,6 +102,12 @@ async def detach_volume(request: Request[VolumeService]) -> Response:
     return empty(202)
 
 
+async def force_detach(request: Request[VolumeService]) -> Response:
+    volume = await find(request)
+    await attachments.force_detach(request.service, request.context, volume, _asked(request).get("attachment_id"))
+    return empty(202)
+
+
 async def initialize_connection(request: Request[VolumeService]) -> Response:
     """How to reach the volume; only services and administrators learn where the data are."""
     volume = await find(request)

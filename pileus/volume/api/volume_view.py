@@ -57,9 +57,9 @@ def detail(request: Request[VolumeService], volume: Volume) -> dict[str, Any]:
 
 
 def _metadata(volume: Volume) -> dict[str, str]:
-    if not volume.is_read_only:
+    if volume.read_only is None:
         return volume.metadata
-    return {**volume.metadata, "readonly": "True"}
+    return {**volume.metadata, "readonly": str(volume.read_only)}
 
 
 def _add_newer(document: dict[str, Any], request: Request[VolumeService], volume: Volume, *, is_admin: bool) -> None:

@@ -11,7 +11,7 @@ from pileus.foundation.database import Transaction
 from pileus.volume.domain import attaching
 from pileus.volume.domain.errors import AttachmentNotFound, InvalidVolume, ServerUsesAttachment
 from pileus.volume.domain.volume import Attachment, Volume
-from pileus.volume.domain.volume_states import AttachStatus
+from pileus.volume.domain.volume_states import AttachStatus, VolumeStatus, reset, status_of
 from pileus.volume.peers.host import Wanted
 from pileus.volume.service import VolumeService
 from pileus.volume.store import listings, volumes
@@ -156,6 +156,16 @@ async def detach(service: VolumeService, context: Context, volume: Volume, attac
             )
         attachment_id = volume.attachments[0].id
     await delete(service, context, volume, attachment_id)
+
+
+async def force_detach(service: VolumeService, context: Context, volume: Volume, attachment_id: str | None) -> None:
+    """An administrator's detach, which also ends an error. Raises: InvalidVolume (400), ServerUsesAttachment (409)."""
+    await detach(service, context, volume, attachment_id)
+
+    def calm(found: Volume, now: int) -> Volume:
+        return reset(found, status_of(found.attachments), now) if found.status is VolumeStatus.ERROR else found
+
+    await _save(service, volume.id, calm)
 
 
 # -- connections without an attachment ----------------------------------------------------------------------------

@@ -175,7 +175,7 @@ async def set_read_only(service: VolumeService, volume: Volume, *, is_read_only:
                 reason=f"Volume {found.id} status must be available to update readonly flag, but current status is: "
                 f"{found.status}."
             )
-        return changed(found, now, is_read_only=is_read_only)
+        return changed(found, now, read_only=is_read_only)
 
     return await change(service, volume, Action.UPDATE, how)
 

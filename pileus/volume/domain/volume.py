@@ -52,7 +52,7 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source_volume_id: str | None = None
     is_bootable: bool = False
     is_multiattach: bool = False
-    is_read_only: bool = False
+    read_only: bool | None = None  # None: never said
     attachments: tuple[Attachment, ...] = ()
     action: Action | None = None  # what is in flight
     action_at: int | None = None
@@ -61,6 +61,10 @@ class Volume(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     updated_at: int | None = None
     generation: int = 0
     type_name: str = ""  # joined in when it is read
+
+    @property
+    def is_read_only(self) -> bool:
+        return bool(self.read_only)
 
     @property
     def is_attached(self) -> bool:

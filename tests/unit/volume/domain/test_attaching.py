@@ -86,7 +86,7 @@ def test_a_volume_that_is_being_filled_is_reserved_but_not_connected(make_volume
 
 
 def test_a_read_only_volume_is_attached_read_only(make_volume: Make) -> None:
-    volume = make_volume(is_read_only=True)
+    volume = make_volume(read_only=True)
     with pytest.raises(InvalidVolume):
         attaching.reserve(volume, "a1", SERVER, "rw", NOW)
     volume = attaching.reserve(volume, "a1", SERVER, "ro", NOW)
