@@ -97,7 +97,7 @@ async def prepared(world: World) -> tuple[User, dict[str, Any]]:
 
 
 async def within(work: Awaitable[Any]) -> Any:
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(150):
         return await work
 
 
