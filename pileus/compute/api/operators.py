@@ -10,7 +10,7 @@ from pileus.compute.app.zones import Zone
 from pileus.compute.domain.errors import ServiceNotFound
 from pileus.compute.domain.moments import to_micros
 from pileus.compute.service import Compute
-from pileus.foundation.errors import BadRequest
+from pileus.foundation.errors import BadRequest, NotSupported
 from pileus.foundation.http.request import Request, Response, answer, empty, encode_json
 from pileus.foundation.http.schema import Body, Field, Param, Query, boolean, digits, is_true, text, uuid, word
 from pileus.foundation.http.versions import Version
@@ -36,6 +36,11 @@ CHANGE_SERVICE = Body(
     Field("disabled_reason", _NAME),
     Field("forced_down", boolean),
 )
+
+
+class NoUptime(NotSupported):
+    code = "compute.hypervisor.no-uptime"
+    message = "The hypervisor of this host does not tell how long it runs."
 
 
 class UnknownServiceAction(ServiceNotFound):
@@ -177,9 +182,10 @@ async def show_hypervisor(request: Request[Compute]) -> Response:
 
 async def show_uptime(request: Request[Compute]) -> Response:
     found = await hypervisors.get(request.service, request.params["hypervisor_id"])
-    shown = _hypervisor(found, request.version, detailed=False)
-    shown["uptime"] = _uptime(found.fact.service.inventory.get("uptime_s"))
-    return answer({"hypervisor": shown})
+    uptime = _uptime(found.fact.service.inventory.get("uptime_s"))
+    if uptime is None:
+        raise NoUptime
+    return answer({"hypervisor": _hypervisor(found, request.version, detailed=False) | {"uptime": uptime}})
 
 
 async def search_hypervisors(request: Request[Compute]) -> Response:

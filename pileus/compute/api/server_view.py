@@ -139,7 +139,7 @@ async def show_changed(
     sight = sight_of(request)
     more = more or {}
     if sight.version >= (2, 75):
-        text = _fresh(server, sight, without=more.keys())
+        text = _fresh(server, sight, without={*more, *(f"OS-EXT-SRV-ATTR:{name}" for name in more)})
         text += await _shown_alone(request, sight, server.host, server.server_group_id)
     else:
         text = await _basic(request, server, sight)

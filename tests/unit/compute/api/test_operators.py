@@ -243,6 +243,16 @@ def test_where_hypervisors_are_found(talk: Talk, version: str, path: str, status
     assert talk(work) == status
 
 
+def test_a_host_that_does_not_know_its_uptime_says_so(talk: Talk) -> None:
+    async def work(cloud: Cloud) -> None:
+        await cloud.host(uptime_s=None)
+        assert (await cloud.ask("GET", "/os-hypervisors/1/uptime", **ADMIN)).status == 501
+        (shown,) = (await cloud.get("/os-hypervisors/detail", version="2.88", **ADMIN))["hypervisors"]
+        assert shown["uptime"] is None
+
+    talk(work)
+
+
 def test_statistics_add_the_hosts_up(talk: Talk) -> None:
     async def work(cloud: Cloud) -> Any:
         await cloud.host("a")
