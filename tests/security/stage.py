@@ -128,7 +128,7 @@ class Stage:
             metadata={"k": "v"}, tags=["t"],
         )  # fmt: skip
         server = await user.at_rest(ids["server_id"])
-        assert server is not None and server["status"] == "ACTIVE", server  # noqa: PT018
+        assert server is not None and server["status"] == "ACTIVE", server
         attached = {"volumeAttachment": {"volumeId": ids["volume_id"]}}
         await user.post("compute", f"/servers/{ids['server_id']}/os-volume_attachments", attached)
 

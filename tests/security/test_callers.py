@@ -16,8 +16,9 @@ LOOKS = {
 }  # fmt: skip
 """What any member may ask, of every service; whatever the answer is, it is no 401."""
 FOR_ADMINS = {
-    "identity": "/identity/v3/services", "compute": "/compute/v2.1/os-services", "networking": "/networking/v2.0/agents",
-    "volume": "/volume/v3/os-services", "placement": "/placement/resource_providers", "pileus": "/pileus/v1/flows",
+    "identity": "/identity/v3/services", "compute": "/compute/v2.1/os-services",
+    "networking": "/networking/v2.0/agents", "volume": "/volume/v3/os-services",
+    "placement": "/placement/resource_providers", "pileus": "/pileus/v1/flows",
     "image": "/image/v2/images?visibility=all",
 }  # fmt: skip
 HOSTILE_HOSTS = ('evil.example"><script>alert(1)</script>', "evil.example", "evil.example:1@good", "//evil.example")
@@ -31,9 +32,9 @@ def forged(admin: User) -> dict[str, str]:
         "x-tenant": "admin", "x-project-name": "admin", "x-is-admin-project": "True", "x-is-admin": "true",
         "x-identity-status": "Confirmed", "x-service-identity-status": "Confirmed", "x-service-roles": "service,admin",
         "x-service-user-id": admin.user_id, "x-system-scope": "all", "openstack-system-scope": "all",
-        "x-domain-id": "default", "x-authorization": f"Proxy {admin.user_id}", "authorization": "Basic YWRtaW46YWRtaW4=",
-        "remote-user": "admin", "remote_user": "admin", "x-remote-user": "admin", "x-pileus-trace": "1",
-        "pileus.inside": "1", "x-forwarded-user": "admin",
+        "x-domain-id": "default", "x-authorization": f"Proxy {admin.user_id}", "remote-user": "admin",
+        "remote_user": "admin", "x-remote-user": "admin", "x-pileus-trace": "1",
+        "authorization": "Basic YWRtaW46YWRtaW4=", "pileus.inside": "1", "x-forwarded-user": "admin",
     }  # fmt: skip
 
 

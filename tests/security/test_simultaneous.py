@@ -35,7 +35,7 @@ def test_identical_launches_make_servers_up_to_the_quota(run: Run, tmp_path: Pat
         assert all(b"Quota exceeded" in answer.body for answer in answers if answer.status == 403)
         ids = {answer.json()["server"]["id"] for answer in answers if answer.status == 202}
         assert len(ids) == 10
-        assert [(await admin.at_rest(one))["status"] for one in ids] == ["ACTIVE"] * 10
+        assert [(await admin.at_rest(one) or {}).get("status") for one in ids] == ["ACTIVE"] * 10
         await world.settle()
         assert await world.audit() == []
         await world.stop()
@@ -88,7 +88,7 @@ def test_one_volume_is_attached_and_one_server_deleted_once(run: Run, tmp_path: 
         admin = await world.admin()
         flavor, image = await admin.create_flavor("small"), await admin.create_image("disk")
         server = await admin.launch("one", flavor=flavor, image=image)
-        assert (await admin.at_rest(server))["status"] == "ACTIVE"
+        assert (await admin.at_rest(server) or {}).get("status") == "ACTIVE"
         volume = await admin.create_volume("data")
         await admin.volume_at_rest(volume)
         body = {"volumeAttachment": {"volumeId": volume}}
@@ -102,7 +102,7 @@ def test_one_volume_is_attached_and_one_server_deleted_once(run: Run, tmp_path: 
         assert gone[204] >= 1
         assert await admin.at_rest(server) is None
         await world.settle()
-        assert (await admin.volume(volume))["status"] == "available"
+        assert (await admin.volume(volume) or {}).get("status") == "available"
         assert await world.audit() == []
         await world.stop()
         return violations(holdings(world.state_dir))
