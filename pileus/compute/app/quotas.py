@@ -6,7 +6,7 @@ from pileus.compute.domain import quota
 from pileus.compute.service import Compute
 from pileus.compute.store import keypairs, quotas, server_groups, servers
 from pileus.foundation.context import Context
-from pileus.foundation.database import Transaction
+from pileus.foundation.database import Database, Transaction
 
 
 async def limits(compute: Compute, project_id: str) -> dict[str, int]:
@@ -21,10 +21,10 @@ async def defaults(compute: Compute) -> dict[str, int]:
 
 async def used(compute: Compute, project_id: str) -> dict[str, int]:
     """What the project uses of what is counted for projects."""
-    return await compute.database.transact(lambda tx: _used(tx, project_id))
+    return await _used(compute.database, project_id)
 
 
-async def _used(tx: Transaction, project_id: str) -> dict[str, int]:
+async def _used(tx: Database | Transaction, project_id: str) -> dict[str, int]:
     return {**await servers.used(tx, project_id), "server_groups": await server_groups.count(tx, project_id)}
 
 

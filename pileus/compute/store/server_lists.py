@@ -7,7 +7,7 @@ import msgspec
 
 from pileus.compute.domain.server import Server
 from pileus.compute.domain.server_document import RENDERER
-from pileus.compute.domain.server_query import Form, Listed, ServerQuery
+from pileus.compute.domain.server_query import EQUAL, Form, Listed, ServerQuery
 from pileus.compute.domain.server_status import StatusFilter
 from pileus.foundation.database import Database, Statement, sql
 from pileus.foundation.errors import BadRequest
@@ -125,6 +125,8 @@ def _conditions(query: ServerQuery, values: dict[str, Any]) -> list[str]:
     if query.project_id is not None:
         add("project_id = :project_id", project_id=query.project_id)
     for column, value in query.equal:
+        if column not in EQUAL:
+            raise ValueError(f"servers cannot be listed by {column}")
         if value is None:
             add(f"{column} IS NULL")
         else:

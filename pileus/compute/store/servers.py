@@ -171,7 +171,7 @@ async def deleted_since(reader: Database, since: int, most: int) -> list[Server]
     return [_unpack(row["data"]) for row in await reader.all(_DELETED_SINCE, since=since, most=most)]
 
 
-async def used(tx: Transaction, project_id: str) -> Mapping[str, int]:
+async def used(tx: Database | Transaction, project_id: str) -> Mapping[str, int]:
     """What a project's servers use of its quota: instances, cores, ram (MiB)."""
     row = await tx.one(_USED, project_id=project_id)
     assert row is not None

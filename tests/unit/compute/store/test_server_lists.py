@@ -102,3 +102,12 @@ def test_a_deleted_server_is_found_at_its_place(talk: Talk) -> None:
         assert await server_lists.find_place(database, ServerQuery(project_id="other"), server.id) is None
 
     talk(work)
+
+
+def test_a_list_by_what_is_no_fact_is_a_mistake_of_ours(talk: Talk) -> None:
+    async def work(cloud: Cloud) -> None:
+        query = ServerQuery(equal=(("1 = 1 OR name", "x"),))
+        with pytest.raises(ValueError, match="cannot be listed"):
+            await server_lists.page(cloud.compute.database, query, limit=1, marker=None)
+
+    talk(work)
