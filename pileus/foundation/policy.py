@@ -61,7 +61,7 @@ class Policy:
         for name, text in (overrides or {}).items():
             known = self._rules.get(name, RuleDefault(name, "", "Added by the operator."))
             self._rules[name] = RuleDefault(name, text, known.description, known.operations)
-        self._checks = _Compiler({name: rule.check_str for name, rule in self._rules.items()}).compile_all()
+        self._checks = _compiled(tuple((name, rule.check_str) for name, rule in self._rules.items()))
 
     def allows(self, rule: str, credentials: Mapping[str, Any], target: Mapping[str, Any]) -> bool:
         """Whether the rule lets these credentials act on the target; an unknown rule lets nobody."""
@@ -160,6 +160,12 @@ def _tokens(text: str) -> list[_Token]:
         found.extend(_Token(")", ")", at + len(bare) + n) for n in range(len(word) - len(bare)))
     found.append(_Token("end", "", len(text)))
     return found
+
+
+@lru_cache(maxsize=32)
+def _compiled(texts: tuple[tuple[str, str], ...]) -> "dict[str, Check]":
+    """All rules as closures, which keep nothing: the same texts are compiled once."""
+    return _Compiler(dict(texts)).compile_all()
 
 
 class _Compiler:
