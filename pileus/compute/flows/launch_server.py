@@ -21,7 +21,7 @@ from pileus.foundation.trace import Event, Trace
 
 NAME = "launch-server"
 FINAL = frozenset({"compute.no-valid-host", "compute.build.aborted", "flow.cancelled", "compute.scheduling.superseded"})
-"""Codes of errors that no other host mends."""
+"""Codes of errors that no other host mends; nor does one mend that the user's rights have ended."""
 
 
 class LaunchParams(msgspec.Struct):
@@ -144,7 +144,7 @@ async def report_failure(step: StepContext[Compute], params: LaunchParams, error
 
 
 def may_try_again(error: errors.Error, attempt: int) -> bool:
-    return attempt < 3 and error.code not in FINAL
+    return attempt < 3 and error.code not in FINAL and not isinstance(error, errors.Unauthorized)
 
 
 LAUNCH_SERVER = Flow(

@@ -18,6 +18,10 @@ from pileus.foundation.runtime import Runtime
 from pileus.foundation.trace import Event, Trace
 
 RETRY_AFTER_S = (0.05, 0.2, 0.5)
+RIGHTS_ENDED = (
+    "The rights that this was asked with have ended: the user, the project or the role was disabled or removed, or the "
+    "password was changed. Ask again as a user who has the rights."
+)
 
 
 class Answer:
@@ -59,6 +63,8 @@ _KINDS: dict[int, type[errors.Error]] = {
 def refusal(answer: Answer, service: str) -> errors.Error:
     """The error that an answer stands for, with the peer's own words; `facts` tell service, status and type."""
     text, kind_name = _words(answer)
+    if answer.status == 401:  # "log in" is no answer to work that goes on after the login was accepted
+        text = RIGHTS_ENDED
     kind = _KINDS.get(answer.status, errors.Unavailable if answer.status >= 500 else errors.Error)
     error = kind(text or f"The {service} service answered {answer.status}.", service=service, type=kind_name)
     error.code = f"peer.{service}.{kind_name or answer.status}"
