@@ -12,7 +12,11 @@ MOST = 1000
 
 T = TypeVar("T")
 
+LARGEST = 2_147_483_647
+"""The largest number that a request may say where nothing smaller bounds it."""
+
 LIMIT = Param("limit", digits(0), repeat=True)
+OFFSET = Param("offset", digits(0, LARGEST), repeat=True)
 MARKER = Param("marker", text(), repeat=True)
 
 

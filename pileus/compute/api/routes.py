@@ -21,13 +21,13 @@ from pileus.compute.api import (
     usage,
 )
 from pileus.compute.api.dress import dress
-from pileus.compute.api.paging import LIMIT
+from pileus.compute.api.paging import LIMIT, OFFSET
 from pileus.compute.api.reach import NO_QUERY, query
 from pileus.compute.api.versions import MICROVERSIONS
 from pileus.compute.domain.server_states import Action
 from pileus.foundation.http.app import Api
 from pileus.foundation.http.route import Handler, Route
-from pileus.foundation.http.schema import Body, Param, digits
+from pileus.foundation.http.schema import Body
 
 _SERVER = "/servers/{server_id}"
 
@@ -159,7 +159,7 @@ _INTERFACE = f"{_INTERFACES}/{{port_id}}"
 _SERVER_DEVICES = (
     _route(
         "GET", _VOLUMES, server_devices.list_volumes, "os-volumes-attachments:index",
-        query=query(LIMIT, Param("offset", digits(0), repeat=True), additional_until="2.74"), late=True,
+        query=query(LIMIT, OFFSET, additional_until="2.74"), late=True,
     ),
     _route(
         "POST", _VOLUMES, server_devices.attach_volume, "os-volumes-attachments:create",

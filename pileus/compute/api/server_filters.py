@@ -191,7 +191,7 @@ def _power_state(text_: str) -> int:
     named = _POWER.get(text_.upper())
     if named is not None:
         return int(named)
-    if not text_.isdigit():
+    if not (text_.isascii() and text_.isdigit() and len(text_) < 4):
         raise FilterInvalid(name="power_state", value=text_)
     return int(text_)
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pileus.compute.api.paging import LIMIT, limit_of
+from pileus.compute.api.paging import LARGEST, LIMIT, OFFSET, limit_of
 from pileus.compute.api.reach import own_target
 from pileus.compute.app import server_groups
 from pileus.compute.app.server_groups import GroupWithMembers
@@ -15,7 +15,6 @@ from pileus.foundation.http.schema import (
     Param,
     Query,
     array,
-    digits,
     integer_or_digits,
     name,
     object_,
@@ -33,11 +32,9 @@ CREATE = Body(
     Field("policies", array(word(*_HARD), 1, 1, unique=True), required=True, until="2.14"),
     Field("policies", array(word(*_ALL), 1, 1, unique=True), required=True, since="2.15", until="2.63"),
     Field("policy", word(*_ALL), required=True, since="2.64"),
-    Field("rules", object_(Field("max_server_per_host", integer_or_digits(1))), since="2.64"),
+    Field("rules", object_(Field("max_server_per_host", integer_or_digits(1, LARGEST))), since="2.64"),
 )
-LIST = Query(
-    LIMIT, Param("offset", digits(0), repeat=True), Param("all_projects", text(), repeat=True), additional_until="2.74"
-)
+LIST = Query(LIMIT, OFFSET, Param("all_projects", text(), repeat=True), additional_until="2.74")
 
 
 async def list_groups(request: Request[Compute]) -> Response:

@@ -3,6 +3,7 @@
 Source: Compute API reference, "Servers" and "Servers - run an action".
 """
 
+from pileus.compute.api.paging import LARGEST
 from pileus.foundation.http.schema import (
     Body,
     Field,
@@ -24,6 +25,9 @@ from pileus.foundation.http.schema import (
     uuid,
     word,
 )
+
+MOST_SERVERS = 1000
+"""How many one request may launch: without a quota, somebody must say."""
 
 SERVER_NAME = name(255)
 HOST_LABEL = text(2, 63, r"^[a-zA-Z0-9]+[a-zA-Z0-9-]*[a-zA-Z0-9]+$")
@@ -59,7 +63,7 @@ _DEVICE = (
     Field("virtual_name", text(0, 255)),
     Field("volume_id", uuid),
     Field("snapshot_id", uuid),
-    Field("volume_size", either(integer_or_digits(1), word(""))),
+    Field("volume_size", either(integer_or_digits(1, LARGEST), word(""))),
     Field("device_name", text(1, 255, r"^[a-zA-Z0-9._\-/]*$")),
     Field("delete_on_termination", boolean),
     Field("no_device", any_json),
@@ -111,10 +115,10 @@ CREATE = Body(
     Field("block_device_mapping_v2", array(DEVICE_V2)),
     Field("config_drive", boolean),
     Field("key_name", name(255)),
-    Field("min_count", integer_or_digits(1)),
-    Field("max_count", integer_or_digits(1)),
+    Field("min_count", integer_or_digits(1, MOST_SERVERS)),
+    Field("max_count", integer_or_digits(1, MOST_SERVERS)),
     Field("return_reservation_id", boolean),
-    Field("security_groups", array(object_(Field("name", text(1, 255)), additional=True))),
+    Field("security_groups", array(object_(Field("name", text(1, 255))))),
     Field("user_data", USER_DATA),
     Field("description", DESCRIPTION, since="2.19"),
     Field("tags", TAGS, since="2.52"),
@@ -159,7 +163,7 @@ REBUILD = Body(
 
 REBOOT = Body("reboot", Field("type", word("HARD", "Hard", "hard", "SOFT", "Soft", "soft"), required=True))
 CREATE_IMAGE = Body("createImage", Field("name", name(255), required=True), Field("metadata", METADATA))
-CONSOLE_OUTPUT = Body("os-getConsoleOutput", Field("length", nullable(integer_or_digits(-1))))
+CONSOLE_OUTPUT = Body("os-getConsoleOutput", Field("length", nullable(integer_or_digits(-1, LARGEST))))
 CHANGE_PASSWORD = Body("changePassword", Field("adminPass", PASSWORD, required=True))
 RESET_STATE = Body("os-resetState", Field("state", word("active", "error"), required=True))
 LOCK = Body("lock", value=either(null, object_(Field("locked_reason", text(1, 255), since="2.73"))))

@@ -106,7 +106,7 @@ def _joined(document: bytes, admin: bytes | None, sight: Sight) -> bytes:
         document = document.replace(CUT, details if sight.details else b"")
     if not sight.is_admin:
         return document
-    return document + common if sight.version < LATEST else document + common + later
+    return document + common if sight.form == "first" else document + common + later
 
 
 def _status_text(status: str, sight: Sight) -> bytes:
@@ -173,7 +173,9 @@ async def list_detailed(
     """GET /servers/detail."""
     if sight.needs_more:
         statuses = await _statuses(request, sight, (one.host for one in found))
-        texts = [_text(one, sight) + _status_text(statuses.get(one.host, ""), sight) for one in found]
+        endings = {host: _status_text(status, sight) for host, status in statuses.items()}
+        without = _status_text("", sight) if sight.host_status else b""
+        texts = [_text(one, sight) + endings.get(one.host, without) for one in found]
     else:  # most callers, most servers: the documents as they are
         texts = [
             document if (document := one.document) is not None and CUT not in document else _text(one, sight)

@@ -84,7 +84,9 @@ def read_launch(request: Request[Compute], body: Mapping[str, Any]) -> LaunchReq
         metadata=body.get("metadata", {}),
         tags=tuple(body.get("tags", ())),
         networks=_networks(body),
-        security_groups=tuple(dict.fromkeys(group["name"] for group in body.get("security_groups", ()))),
+        security_groups=tuple(
+            dict.fromkeys(group["name"] for group in body.get("security_groups", ()) if "name" in group)
+        ),
         key_name=body.get("key_name"),
         place=read_place(body.get("availability_zone"), body.get("host"), body.get("hypervisor_hostname")),
         block_devices_v1=tuple(body.get("block_device_mapping", ())),

@@ -175,6 +175,14 @@ def test_what_a_server_group_can_be(talk: Talk, version: str, body: dict[str, An
     assert found.status == status, found.body
 
 
+@pytest.mark.parametrize("offset", ["-1", "x", "9" * 30])
+def test_an_offset_is_a_number_of_moderate_size(talk: Talk, offset: str) -> None:
+    async def work(cloud: Cloud) -> int:
+        return (await cloud.ask("GET", f"/os-server-groups?offset={offset}")).status
+
+    assert talk(work) == 400
+
+
 def test_server_groups_are_counted_paged_and_shown_to_administrators(talk: Talk) -> None:
     async def work(cloud: Cloud) -> None:
         await cloud.ask("PUT", f"/os-quota-sets/{ALICE}", {"quota_set": {"server_groups": 2}}, token="admin")

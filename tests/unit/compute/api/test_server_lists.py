@@ -170,6 +170,8 @@ def test_an_administrator_lists_all(talk: Talk, query: str, expected: list[int])
         ("2.73", "locked=perhaps", 400, "locked"),
         ("2.75", "nonsense=1", 400, "('nonsense' was unexpected)"),
         ("2.83", "power_state=half", 400, "power_state"),
+        ("2.83", f"power_state={10**30}", 400, "power_state"),
+        ("2.1", f"limit={10**30}&marker=nope", 400, "marker"),
         ("2.66", "changes-since=2026-02-01&changes-before=2026-01-01", 400, "less than or equal to changes-before"),
     ],
 )

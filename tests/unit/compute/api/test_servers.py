@@ -83,6 +83,7 @@ def test_several_servers_share_a_reservation(talk: Talk) -> None:
         ("2.1", {"metadata": {"k": 1}}, "is not of type 'string'"),
         ("2.1", {"metadata": {"": "v"}}, "metadata"),
         ("2.1", {"min_count": 0}, "is less than the minimum of 1"),
+        ("2.1", {"max_count": 10**30}, "is greater than the maximum of 1000"),
         ("2.1", {"min_count": 3, "max_count": 2}, "min_count must be <= max_count"),
         ("2.1", {"user_data": "not base 64!"}, "User data needs to be valid base 64."),
         ("2.1", {"networks": [{"uuid": NETWORK, "tag": "t"}]}, "'tag' was unexpected"),
@@ -160,6 +161,15 @@ def test_a_project_over_its_quota_launches_nothing(talk: Talk) -> None:
         assert refused.status == 403
         assert "instances" in refused.json()["forbidden"]["message"]
         assert len((await cloud.get("/servers"))["servers"]) == 1
+
+    talk(work)
+
+
+def test_security_groups_are_named_once_each(talk: Talk) -> None:
+    async def work(cloud: Cloud) -> None:
+        groups = [{"name": "web"}, {}, {"name": "web"}, {"name": "db"}]
+        server = await launched(cloud, wanted(security_groups=groups))
+        assert server.security_groups == ("web", "db")
 
     talk(work)
 
