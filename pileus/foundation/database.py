@@ -171,8 +171,8 @@ class _SqliteTransaction:
 class SqliteDatabase:
     """All services' tables in one file (WAL). Writes on the loop, one at a time; one shared sync for who must wait."""
 
-    CHECKPOINT_FRAMES = 1024  # pages in the WAL that call for a checkpoint
-    WAL_BYTES = 6 << 20  # written ahead: a WAL that need not grow is synced without the file system's own journal
+    CHECKPOINT_FRAMES = 2048  # pages in the WAL that call for a checkpoint
+    WAL_BYTES = 12 << 20  # written ahead: a WAL that need not grow is synced without the file system's own journal
 
     def __init__(self, path: Path, runtime: Runtime):
         self.path = path
@@ -235,9 +235,9 @@ class SqliteDatabase:
     async def _sync(self) -> None:
         covers = self._commits
         try:
-            if self._wal < 0:
-                self._open_wal()
             try:
+                if self._wal < 0:
+                    self._open_wal()
                 await self._runtime.in_thread(os.fdatasync, self._wal, pool="sync")
             except OSError as error:
                 raise DatabaseFull(log=str(error)) from error

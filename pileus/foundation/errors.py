@@ -4,7 +4,10 @@ Nothing here knows HTTP status codes except as the number each kind usually has;
 service dresses the body its own way.
 """
 
+import errno
 from typing import Any
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Error(Exception):
@@ -95,6 +98,13 @@ class Unavailable(Error):
     status, code, message = 503, "unavailable", "A service that is needed does not answer; try again later."
 
 
+class DiskFull(Unavailable):
+    """A file that some part must write finds no room."""
+
+    code = "disk.full"
+    message = "A disk of the cloud is full. Free space in its state directory and retry."
+
+
 KINDS: dict[str, type[Error]] = {
     kind.__name__: kind
     for kind in (
@@ -115,6 +125,8 @@ def kind_of(error: Error) -> type[Error]:
 
 def to_wire(error: BaseException) -> dict[str, Any]:
     """What a failure is on the bus and in a journal: kind, code, text, facts. A stranger keeps only its class name."""
+    if isinstance(error, OSError) and error.errno in FULL:
+        error = DiskFull()
     if isinstance(error, Error):
         return {"kind": kind_of(error).__name__, "code": error.code, "text": error.text, "facts": error.facts}
     return {"kind": "Error", "code": f"unexpected.{type(error).__name__}", "text": Error.message, "facts": {}}

@@ -3,6 +3,7 @@
 The launch is held at a place by the fake hypervisor's own delay, or by the image service's; the deed is done there.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -87,3 +88,15 @@ def test_a_lost_right_takes_the_launch_back_and_says_why(tmp_path: Path, deed: D
     assert "user" in fault and "rights" in fault, fault
     assert (left, found) == ([], [])
     assert world.rows("SELECT secret FROM compute_flows WHERE secret IS NOT NULL") == []
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whenever_the_right_is_lost_nothing_is_left_behind(tmp_path: Path, seed: int) -> None:
+    async def some_time_later(admin: User, weak: User) -> None:
+        await asyncio.sleep(admin.world.chance.random() * 0.06 if admin.world.chance else 0)
+        await LOST[seed % len(LOST)](admin, weak)
+
+    server, left, found, _ = launch_during(tmp_path / "cloud", some_time_later, delay="spawn:0", seed=seed)
+    assert server["status"] in ("ACTIVE", "ERROR")
+    assert server["status"] == "ACTIVE" or "rights" in server["fault"]["message"], server["fault"]
+    assert (left, found) == ([], [])

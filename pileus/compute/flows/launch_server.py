@@ -131,7 +131,7 @@ async def report_failure(step: StepContext[Compute], params: LaunchParams, error
     if isinstance(error, Cancelled):
         return
     if step.attempt > 1 and error.code == "compute.no-valid-host":
-        error = AttemptsUsedUp(reason=error.text)
+        error = AttemptsUsedUp(reason=f"{error.text}. {await _last_words(step)}")
 
     def failed(server: Server) -> Server:
         if server.action is not Action.LAUNCH:
@@ -141,6 +141,12 @@ async def report_failure(step: StepContext[Compute], params: LaunchParams, error
         return changed(fail(server, Action.LAUNCH, fault, now), now, host=None, node=None)
 
     await save_server(compute, params.server_id, failed, Outcome(step.request_id, Action.LAUNCH, error.text))
+
+
+async def _last_words(step: StepContext[Compute]) -> str:
+    """Why the attempt before this one failed: what a user can act on."""
+    record = await step.services.journal.get(build_id(step.flow.id, step.attempt - 1))
+    return f"The last attempt failed: {record.error['text']}" if record is not None and record.error else ""
 
 
 def may_try_again(error: errors.Error, attempt: int) -> bool:

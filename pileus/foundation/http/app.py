@@ -297,6 +297,8 @@ def _global_id(headers: Mapping[str, str]) -> str:
 
 
 def _unexpected(failure: Exception) -> errors.Error:
+    if isinstance(failure, OSError) and failure.errno in errors.FULL:
+        return errors.DiskFull(log=repr(failure))
     error = errors.Error(log=repr(failure))
     error.code = f"unexpected.{type(failure).__name__}"
     return error

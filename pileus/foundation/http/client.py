@@ -82,7 +82,8 @@ def _words(answer: Answer) -> tuple[str, str]:
         first = document["errors"][0]
         return str(first.get("detail", "")), str(first.get("code", ""))
     inner = next((value for value in document.values() if isinstance(value, dict)), document)
-    return str(inner.get("message", "")), str(inner.get("type", "") or next(iter(document), ""))
+    text = str(inner.get("message", "")).removesuffix("\n\n\n").removesuffix("<br /><br />")  # as images end theirs
+    return text, str(inner.get("type", "") or next(iter(document), ""))
 
 
 class Peer:
@@ -176,7 +177,7 @@ class Peer:
         return errors.Unavailable(f"The {self.name} service does not answer; try again later.", log=repr(error))
 
     def _headers(self, token: str, service_token: str, extra: Mapping[str, str] | None, traced: bool) -> dict[str, str]:
-        sent = {"host": "localhost"}
+        sent = {"host": "localhost", "accept": "application/json, */*"}  # errors as documents, where there is a choice
         if token:
             sent["x-auth-token"] = token
         if service_token:

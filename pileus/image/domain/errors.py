@@ -133,7 +133,8 @@ class NotStored(Exception):
 class DataMissing(errors.Unavailable):
     """The row says that there are bytes, the store does not have them."""
 
-    code, message = "image.data-missing", "The data of image {image_id} cannot be read from the image store."
+    code = "image.data-missing"
+    message = "The data of image {image_id} cannot be read from the image store; upload the image again."
 
 
 class DataGone(errors.Gone):

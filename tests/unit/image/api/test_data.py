@@ -199,7 +199,7 @@ def test_missing_bytes_are_503_and_tell_no_path(tmp_path: Path) -> None:
         answer = await cloud.call("GET", f"/v2/images/{image_id}/file")
         assert (answer.status, answer.text) == (
             503,
-            f"The data of image {image_id} cannot be read from the image store.",
+            f"The data of image {image_id} cannot be read from the image store; upload the image again.",
         )
 
     story(tmp_path, work)
