@@ -45,7 +45,6 @@ def test_a_volume_lives_and_dies(tell: Any) -> None:  # noqa: F811
         ({"size": 1, "availability_zone": "mars"}, "Availability zone 'mars' is invalid"),
         ({"size": 1, "chairs": 3}, "chairs"),
         ({"size": 1, "multiattach": True}, "volume type"),
-        ({"size": 1, "snapshot_id": NOWHERE}, "snapshot"),
         ({"size": 1, "source_volid": "x"}, "source_volid"),
         ({"size": 1, "backup_id": NOWHERE}, "backup"),
     ],
@@ -84,7 +83,13 @@ def test_unknown_things_are_not_found(tell: Any) -> None:  # noqa: F811
         await cloud.delete(f"/volumes/{NOWHERE}", expect=404)
         await cloud.put(f"/volumes/{NOWHERE}", {"volume": {"name": "x"}}, expect=404)
         await cloud.act(NOWHERE, "os-extend", {"new_size": 2}, expect=404)
-        for body in ({"volume_type": "gold"}, {"imageRef": NOWHERE}, {"volume_type": NOWHERE}):
+        for body in (
+            {"volume_type": "gold"},
+            {"imageRef": NOWHERE},
+            {"volume_type": NOWHERE},
+            {"snapshot_id": NOWHERE},
+            {"source_volid": NOWHERE},
+        ):
             await cloud.post("/volumes", {"volume": {"size": 1, **body}}, expect=404)
 
     tell(story)
@@ -239,14 +244,19 @@ def test_flags_of_a_volume_are_set(tell: Any) -> None:  # noqa: F811
     tell(story)
 
 
-def test_a_backend_that_a_type_names_must_exist(run: Run, tmp_path: Path) -> None:
+def test_a_volume_that_fits_no_back_end_is_in_error_and_can_be_deleted(run: Run, tmp_path: Path) -> None:
     async def play() -> None:
         async with volume_cloud(tmp_path, settings=VolumeSettings(backends=("fake", "other"))) as cloud:
             for name in ("fake", "gone"):
                 body = {"volume_type": {"name": name, "extra_specs": {"volume_backend_name": name}}}
                 await cloud.post("/types", body, as_="admin@ops", expect=200)
             assert (await cloud.volume(volume_type="fake"))["status"] == "available"
-            await cloud.post("/volumes", {"volume": {"size": 1, "volume_type": "gone"}}, expect=400)
+            lost = await cloud.volume(volume_type="gone", as_="admin@red")
+            assert (lost["status"], lost["os-vol-host-attr:host"]) == ("error", None)
+            (message,) = (await cloud.get("/messages"))["messages"]
+            assert "No back end has what volume type gone asks for" in message["user_message"]
+            await cloud.delete(f"/volumes/{lost['id']}")
+            assert await cloud.settled(lost["id"]) is None
 
     run(play)
 

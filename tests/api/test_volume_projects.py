@@ -122,7 +122,7 @@ def test_a_type_lives_and_dies(tell: Any) -> None:  # noqa: F811
     async def story(cloud: VolumeCloud) -> None:
         made = await make_type(cloud, "gold", description="fast", extra_specs={"a": "b"})
         path = f"/types/{made['id']}"
-        assert (await cloud.get(path, as_=ADMIN))["volume_type"] == made
+        assert (await cloud.get(path, as_=ADMIN))["volume_type"] == {**made, "qos_specs_id": None}
         changed = await cloud.put(path, {"volume_type": {"name": "silver", "is_public": False}}, as_=ADMIN)
         assert (changed["volume_type"]["name"], changed["volume_type"]["is_public"]) == ("silver", False)
         await cloud.put(path, {"volume_type": {}}, as_=ADMIN, expect=400)
@@ -308,14 +308,45 @@ def test_facts_of_the_service(tell: Any) -> None:  # noqa: F811
         assert zones == {"availabilityZoneInfo": [{"zoneName": "nova", "zoneState": {"available": True}}]}
         filters = (await cloud.get("/resource_filters?resource=volume"))["resource_filters"]
         assert "status" in filters[0]["filters"]
-        while not (found := (await cloud.get("/os-services", as_=ADMIN))["services"]):
+        while len(found := (await cloud.get("/os-services", as_=ADMIN))["services"]) < 2:
             await cloud.runtime.sleep(0.001)  # its host is about to say that it lives
-        (service,) = found
+        _, service = found
         assert (service["binary"], service["host"], service["state"]) == ("cinder-volume", "pileus@fake", "up")
         await cloud.get("/os-services", expect=403)
         assert (await cloud.get("/os-services?host=elsewhere", as_=ADMIN))["services"] == []
         (pool,) = (await cloud.get("/scheduler-stats/get_pools?detail=true", as_=ADMIN))["pools"]
         assert pool["name"] == "pileus@fake#fake"
         assert pool["capabilities"]["free_capacity_gb"] > 0
+        told = await cloud.get("/capabilities/pileus@fake", as_=ADMIN)
+        assert (told["vendor_name"], told["volume_backend_name"]) == ("Pileus", "fake")
+        await cloud.get("/capabilities/elsewhere", as_=ADMIN, expect=404)
+        hosts = (await cloud.get("/os-hosts", as_=ADMIN))["hosts"]
+        assert [host["host_name"] for host in hosts] == ["pileus", "pileus@fake"]
+        await cloud.volume(size=3)
+        total, own = (await cloud.get("/os-hosts/pileus@fake", as_=ADMIN))["host"]
+        assert (total["resource"]["project"], total["resource"]["total_volume_gb"]) == ("(total)", "3")
+        assert own["resource"]["project"] == project("red")
+
+    tell(story)
+
+
+def test_a_back_end_that_is_closed_takes_no_new_volumes(tell: Any) -> None:  # noqa: F811
+    async def story(cloud: VolumeCloud) -> None:
+        while len((await cloud.get("/os-services", as_=ADMIN))["services"]) < 2:
+            await cloud.runtime.sleep(0.001)
+        volume, body = await cloud.volume(), {"host": "pileus@fake", "binary": "cinder-volume"}
+        path = "/os-services/disable-log-reason"
+        await cloud.put(path, {**body, "disabled_reason": None}, as_=ADMIN, expect=400)
+        await cloud.put(path, {**body, "disabled_reason": "mending"}, expect=403)
+        assert (await cloud.put(path, {**body, "disabled_reason": "mending"}, as_=ADMIN))["status"] == "disabled"
+        shown = (await cloud.get("/os-services?binary=cinder-volume", as_=ADMIN))["services"][0]
+        assert (shown["status"], shown["disabled_reason"]) == ("disabled", "mending")
+        assert (await cloud.volume())["status"] == "error"
+        await cloud.delete(f"/volumes/{volume['id']}")
+        assert await cloud.settled(volume["id"]) is None
+        assert (await cloud.put("/os-services/enable", body, as_=ADMIN))["status"] == "enabled"
+        assert (await cloud.volume())["status"] == "available"
+        for wrong in ({**body, "host": "elsewhere"}, {**body, "binary": "cinder-toaster"}):
+            await cloud.put("/os-services/disable", wrong, as_=ADMIN, expect=404)
 
     tell(story)

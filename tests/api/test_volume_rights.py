@@ -25,10 +25,11 @@ async def address(cloud: VolumeCloud, route: Route) -> tuple[str, Any]:
     (message,) = (await cloud.get("/messages"))["messages"]
     assert failed["status"] == "error"
     kind = await cloud.post("/types", {"volume_type": {"name": "kind"}}, as_="admin@ops", expect=200)
+    taken = await cloud.post("/snapshots", {"snapshot": {"volume_id": (await cloud.volume())["id"]}})
     facts = {
         "volume_id": volume["id"], "attachment_id": held["id"], "message_id": message["id"],
         "type_id": kind["volume_type"]["id"], "target_project_id": project("red"), "class_name": "default",
-        "key": "k", "alias": "x",
+        "key": "k", "alias": "x", "host_name": "x", "snapshot_id": taken["snapshot"]["id"],
     }  # fmt: skip
     return route.path.format(**facts), body_of(route, volume["id"])
 
@@ -39,11 +40,15 @@ BODIES: dict[str, Any] = {
     "/v3/volumes/{volume_id}/metadata": {"metadata": {"k": "v"}},
     "/v3/volumes/{volume_id}/metadata/{key}": {"meta": {"k": "v"}},
     "/v3/attachments/{attachment_id}": {"attachment": {"connector": {"host": "h"}}},
+    "/v3/snapshots/{snapshot_id}": {"snapshot": {"name": "x"}},
+    "/v3/snapshots/{snapshot_id}/metadata": {"metadata": {"k": "v"}},
+    "/v3/snapshots/{snapshot_id}/metadata/{key}": {"meta": {"k": "v"}},
     "/v3/os-quota-sets/{target_project_id}": {"quota_set": {"volumes": 10}},
     "/v3/os-quota-class-sets/{class_name}": {"quota_class_set": {"volumes": 10}},
 }
 ARGUMENTS: dict[str, Any] = {
     "os-extend": {"new_size": 2}, "os-set_bootable": {"bootable": True}, "os-update_readonly_flag": {"readonly": False},
+    "os-retype": {"new_type": "kind"},
     "os-attach": {"instance_uuid": SERVER, "mountpoint": "/dev/vdb"},
     "os-initialize_connection": {"connector": {"host": "h"}}, "os-terminate_connection": {"connector": {"host": "h"}},
     "os-set_image_metadata": {"metadata": {"a": "b"}}, "os-unset_image_metadata": {"key": "a"},
@@ -52,10 +57,14 @@ ARGUMENTS: dict[str, Any] = {
 
 def body_of(route: Route, volume_id: str) -> Any:
     """What the operation takes; where no right is needed to hear that it is wrong, anything."""
+    if route.action == "os-reset_status":
+        return {route.action: {"status": "available"}}
     if route.action:
         return {route.action: ARGUMENTS.get(route.action, {})}
     if route.op == "block-storage:post:attachments":
         return {"attachment": {"volume_uuid": volume_id, "instance_uuid": SERVER}}
+    if route.op == "block-storage:post:snapshots":
+        return {"snapshot": {"volume_id": volume_id}}
     return BODIES.get(route.path, {}) if route.method in ("POST", "PUT") else None
 
 

@@ -1,18 +1,17 @@
-"""What the service tells of itself: extensions, zones, filters, the hosts behind it."""
+"""What the service tells of itself: extensions, zones, filters."""
 
 from typing import Any
 
 from pileus.foundation.errors import NotFound
 from pileus.foundation.http.request import Request, Response, answer
 from pileus.volume.api.volume_filters import FILTERS
-from pileus.volume.app import services
-from pileus.volume.domain.moments import to_micros
 from pileus.volume.service import VolumeService
 
 _EXTENSIONS: dict[str, tuple[str, str]] = {
     "os-admin-actions": ("AdminActions", "Administrators reset states, delete and detach by force."),
     "os-availability-zone": ("AvailabilityZones", "Availability zones are listed."),
     "os-extended-quotas": ("ExtendedQuotas", "Quotas of a project can be removed."),
+    "os-hosts": ("Hosts", "Administrators see the hosts."),
     "os-quota-class-sets": ("QuotaClasses", "The default quotas can be read and changed."),
     "os-quota-sets": ("Quotas", "Quotas of a project can be read and changed."),
     "os-services": ("Services", "Administrators see the services."),
@@ -60,44 +59,3 @@ async def list_filters(request: Request[VolumeService]) -> Response:
             {"resource": name, "filters": filters} for name, filters in known.items() if wanted in (None, name)
         ]
     })  # fmt: skip
-
-
-async def list_services(request: Request[VolumeService]) -> Response:
-    """The volume-hosts, as administrators know them."""
-    binary, host = request.first("binary"), request.first("host")
-    found = []
-    for one in await services.all_services(request.service):
-        name = f"{one.host}@{one.backend}"
-        if binary not in (None, "cinder-volume") or host not in (None, name, one.host):
-            continue
-        shown: dict[str, Any] = {
-            "binary": "cinder-volume", "host": name, "zone": request.service.settings.zone,
-            "status": "disabled" if one.is_disabled else "enabled",
-            "state": "up" if one.is_alive else "down",
-            "updated_at": to_micros(one.last_seen_at), "disabled_reason": one.reason,
-            "replication_status": "disabled", "active_backend_id": None, "frozen": False,
-        }  # fmt: skip
-        if request.version >= (3, 7):
-            shown["cluster"] = None
-        if request.version >= (3, 49):
-            shown["backend_state"] = "up" if one.is_alive else "down"
-        found.append(shown)
-    return answer({"services": found})
-
-
-async def list_pools(request: Request[VolumeService]) -> Response:
-    """Each back end is one pool."""
-    detail = (request.first("detail") or "false").lower() in ("true", "1")
-    pools: list[dict[str, Any]] = []
-    for one in await services.all_services(request.service):
-        pool: dict[str, Any] = {"name": f"{one.host}@{one.backend}#{one.backend}"}
-        if detail:
-            pool["capabilities"] = {
-                "volume_backend_name": one.backend, "total_capacity_gb": one.facts.get("total_gib", 0),
-                "free_capacity_gb": one.facts.get("free_gib", 0), "allocated_capacity_gb": one.allocated_gib,
-                "reserved_percentage": 0, "thin_provisioning_support": True, "multiattach": True,
-                "storage_protocol": "file", "driver_version": one.facts.get("version", ""), "vendor_name": "Pileus",
-                "timestamp": to_micros(one.last_seen_at), "backend_state": "up" if one.is_alive else "down",
-            }  # fmt: skip
-        pools.append(pool)
-    return answer({"pools": pools})

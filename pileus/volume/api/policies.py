@@ -28,6 +28,7 @@ _OF_ADMINS = """
     volume:force_delete  volume_extension:volume_admin_actions:force_delete
     volume_extension:volume_admin_actions:reset_status  volume_extension:volume_admin_actions:force_detach
     volume_extension:volume_host_attribute  volume_extension:volume_mig_status_attribute
+    volume_extension:snapshot_admin_actions:reset_status  volume_extension:snapshot_admin_actions:force_delete
     volume_extension:type_create  volume_extension:type_update  volume_extension:type_delete
     volume_extension:types_extra_specs:create  volume_extension:types_extra_specs:update
     volume_extension:types_extra_specs:delete  volume_extension:access_types_qos_specs_id
@@ -35,6 +36,7 @@ _OF_ADMINS = """
     volume_extension:volume_type_access:get_all_for_type
     volume_extension:quotas:update  volume_extension:quotas:delete  volume_extension:quota_classes:get
     volume_extension:quota_classes:update  volume_extension:services:index
+    volume_extension:services:update  volume_extension:hosts  volume_extension:capabilities
     scheduler_extension:scheduler_stats:get_pools  volume_extension:volume_type_encryption:get
     limits_extension:used_limits:other_project
 """
@@ -44,6 +46,8 @@ _OF_MEMBERS = """
     volume:create_volume_metadata  volume:update_volume_metadata  volume:delete_volume_metadata
     volume_extension:volume_actions:attach  message:delete  volume_extension:volume_image_metadata:set
     volume_extension:volume_image_metadata:remove
+    volume:create_snapshot  volume:update_snapshot  volume:delete_snapshot  volume:update_snapshot_metadata
+    volume:delete_snapshot_metadata  volume:retype
 """
 _OF_MEMBERS_AND_SERVICES = """
     volume:delete  volume:attachment_create  volume:attachment_update  volume:attachment_delete
@@ -53,6 +57,7 @@ _OF_MEMBERS_AND_SERVICES = """
     volume_extension:volume_actions:terminate_connection
 """
 _OF_READERS = """
+    volume:get_snapshot  volume:get_all_snapshots  volume:get_snapshot_metadata
     volume:get_volume_metadata  volume_extension:volume_tenant_attribute  volume_extension:type_get
     volume_extension:type_get_all  volume_extension:access_types_extra_specs
     volume_extension:types_extra_specs:index  volume_extension:types_extra_specs:show

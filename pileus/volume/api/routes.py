@@ -10,6 +10,9 @@ from pileus.volume.api import (
     discovery,
     messages,
     quotas,
+    services,
+    snapshot_schema,
+    snapshots,
     type_schema,
     types,
     volume_schema,
@@ -77,6 +80,7 @@ _ACTIONS = (
     _action("os-set_bootable", actions.set_bootable, "volume:update", volume_schema.SET_BOOTABLE, 200),
     _action("os-update_readonly_flag", actions.set_read_only, "volume:update_readonly_flag",
             volume_schema.SET_READ_ONLY),
+    _action("os-retype", actions.retype_volume, "volume:retype", volume_schema.RETYPE),
     _action("os-reset_status", actions.reset_status, f"{_ADMIN}reset_status", volume_schema.RESET_STATUS),
     _action("os-force_delete", actions.force_delete, f"{_ADMIN}force_delete", volume_schema.FORCE_DELETE),
     _action("os-force_detach", actions.force_detach, f"{_ADMIN}force_detach", volume_schema.FORCE_DETACH),
@@ -116,6 +120,41 @@ _METADATA = (
           "volume_extension:volume_encryption_metadata", f"{_OP}get:volumes/*/encryption", late=True),
     Route("GET", "/v3/volumes/{volume_id}/encryption/{key}", metadata.show_encryption_key,
           "volume_extension:volume_encryption_metadata", f"{_OP}get:volumes/*/encryption/*", late=True),
+)  # fmt: skip
+
+_SNAP = "/v3/snapshots/{snapshot_id}"
+_SNAP_META = f"{_SNAP}/metadata"
+_SNAP_ADMIN = "volume_extension:snapshot_admin_actions:"
+_SNAPSHOTS = (
+    Route("GET", "/v3/snapshots", snapshots.list_snapshots, "volume:get_all_snapshots", f"{_OP}get:snapshots",
+          query=volume_schema.LIST),
+    Route("POST", "/v3/snapshots", snapshots.create_snapshot, "volume:create_snapshot", f"{_OP}post:snapshots",
+          success=202, body=snapshot_schema.CREATE, late=True),
+    Route("GET", "/v3/snapshots/detail", snapshots.list_snapshots_detail, "volume:get_all_snapshots",
+          f"{_OP}get:snapshots/detail", query=volume_schema.LIST),
+    Route("GET", _SNAP, snapshots.show_snapshot, "volume:get_snapshot", f"{_OP}get:snapshots/*", late=True),
+    Route("PUT", _SNAP, snapshots.update_snapshot, "volume:update_snapshot", f"{_OP}put:snapshots/*",
+          body=snapshot_schema.UPDATE, late=True),
+    Route("DELETE", _SNAP, snapshots.delete_snapshot, "volume:delete_snapshot", f"{_OP}delete:snapshots/*",
+          success=202, late=True),
+    Route("GET", _SNAP_META, snapshots.show_metadata, "volume:get_snapshot_metadata", f"{_OP}get:snapshots/*/metadata",
+          late=True),
+    Route("POST", _SNAP_META, snapshots.create_metadata, "volume:update_snapshot_metadata",
+          f"{_OP}post:snapshots/*/metadata", body=volume_schema.METADATA, late=True),
+    Route("PUT", _SNAP_META, snapshots.replace_metadata, "volume:update_snapshot_metadata",
+          f"{_OP}put:snapshots/*/metadata", body=volume_schema.METADATA, late=True),
+    Route("GET", f"{_SNAP_META}/{{key}}", snapshots.show_one, "volume:get_snapshot_metadata",
+          f"{_OP}get:snapshots/*/metadata/*", late=True),
+    Route("PUT", f"{_SNAP_META}/{{key}}", snapshots.update_one, "volume:update_snapshot_metadata",
+          f"{_OP}put:snapshots/*/metadata/*", body=volume_schema.ONE_METADATA, late=True),
+    Route("DELETE", f"{_SNAP_META}/{{key}}", snapshots.delete_one, "volume:delete_snapshot_metadata",
+          f"{_OP}delete:snapshots/*/metadata/*", late=True),
+    Route("POST", f"{_SNAP}/action", snapshots.reset_status, f"{_SNAP_ADMIN}reset_status",
+          f"{_OP}post:snapshots/*/action:os-reset_status", success=202, action="os-reset_status",
+          body=snapshot_schema.RESET_STATUS, late=True),
+    Route("POST", f"{_SNAP}/action", snapshots.force_delete, f"{_SNAP_ADMIN}force_delete",
+          f"{_OP}post:snapshots/*/action:os-force_delete", success=202, action="os-force_delete",
+          body=snapshot_schema.FORCE_DELETE, late=True),
 )  # fmt: skip
 
 _TYPE = "/v3/types/{type_id}"
@@ -180,13 +219,23 @@ _FACTS = (
     Route("GET", "/v3/extensions/{alias}", cloud_facts.show_extension, "", f"{_OP}get:extensions/*"),
     Route("GET", "/v3/os-availability-zone", cloud_facts.list_zones, "", f"{_OP}get:os-availability-zone"),
     Route("GET", "/v3/resource_filters", cloud_facts.list_filters, "", f"{_OP}get:resource_filters", since="3.33"),
-    Route("GET", "/v3/os-services", cloud_facts.list_services, f"{_EXT}services:index", f"{_OP}get:os-services"),
-    Route("GET", "/v3/scheduler-stats/get_pools", cloud_facts.list_pools,
+    Route("GET", "/v3/os-services", services.list_services, f"{_EXT}services:index", f"{_OP}get:os-services"),
+    Route("PUT", "/v3/os-services/enable", services.enable_service, f"{_EXT}services:update",
+          f"{_OP}put:os-services/enable", body=services.SWITCH),
+    Route("PUT", "/v3/os-services/disable", services.disable_service, f"{_EXT}services:update",
+          f"{_OP}put:os-services/disable", body=services.SWITCH),
+    Route("PUT", "/v3/os-services/disable-log-reason", services.disable_with_reason, f"{_EXT}services:update",
+          f"{_OP}put:os-services/disable-log-reason", body=services.DISABLE),
+    Route("GET", "/v3/os-hosts", services.list_hosts, f"{_EXT}hosts", f"{_OP}get:os-hosts"),
+    Route("GET", "/v3/os-hosts/{host_name}", services.show_host, f"{_EXT}hosts", f"{_OP}get:os-hosts/*"),
+    Route("GET", "/v3/capabilities/{host_name}", services.show_capabilities, f"{_EXT}capabilities",
+          f"{_OP}get:capabilities/*"),
+    Route("GET", "/v3/scheduler-stats/get_pools", services.list_pools,
           "scheduler_extension:scheduler_stats:get_pools", f"{_OP}get:scheduler-stats/get_pools"),
 )  # fmt: skip
 
 ROUTES: tuple[Route, ...] = (
-    *_DISCOVERY, *_VOLUMES, *_METADATA, *_ATTACHMENTS, *_ACTIONS, *_TYPES, *_QUOTAS, *_MESSAGES, *_FACTS,
+    *_DISCOVERY, *_VOLUMES, *_METADATA, *_ATTACHMENTS, *_ACTIONS, *_SNAPSHOTS, *_TYPES, *_QUOTAS, *_MESSAGES, *_FACTS,
 )  # fmt: skip
 
 API = Api(

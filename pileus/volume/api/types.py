@@ -24,14 +24,19 @@ async def _find(request: Request[VolumeService]) -> VolumeType:
 
 def _view(request: Request[VolumeService], kind: VolumeType) -> dict[str, Any]:
     """A type as show and list answer it."""
-    document = _brief(request, kind)
+    document = _new(request, kind)
     if request.may(QOS_RULE, {}):
         document["qos_specs_id"] = None
     return document
 
 
+def _new(request: Request[VolumeService], kind: VolumeType) -> dict[str, Any]:
+    """A type as create answers it."""
+    return {**_brief(request, kind), "os-volume-type-access:is_public": kind.is_public}
+
+
 def _brief(request: Request[VolumeService], kind: VolumeType) -> dict[str, Any]:
-    """A type as create and update answer it; what tells of the back end is for administrators."""
+    """A type as update answers it; what tells of the back end is for administrators."""
     is_admin = request.may(SPECS_RULE, {})
     return {
         "id": kind.id,
@@ -39,7 +44,6 @@ def _brief(request: Request[VolumeService], kind: VolumeType) -> dict[str, Any]:
         "is_public": kind.is_public,
         "description": kind.description,
         "extra_specs": kind.specs if is_admin else _open_specs(kind),
-        "os-volume-type-access:is_public": kind.is_public,
     }
 
 
@@ -112,7 +116,7 @@ async def create_type(request: Request[VolumeService]) -> Response:
         is_public=is_public is None or is_true(is_public), specs=asked.get("extra_specs") or {},
         created_at=runtime.now(),
     )  # fmt: skip
-    return answer({"volume_type": _brief(request, await types.create(request.service, kind))})
+    return answer({"volume_type": _new(request, await types.create(request.service, kind))})
 
 
 async def update_type(request: Request[VolumeService]) -> Response:

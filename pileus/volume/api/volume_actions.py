@@ -39,6 +39,12 @@ async def set_read_only(request: Request[VolumeService]) -> Response:
     return empty(202)
 
 
+async def retype_volume(request: Request[VolumeService]) -> Response:
+    volume = await find(request)
+    await volumes.retype(request.service, request.context, volume, _asked(request)["new_type"])
+    return empty(202)
+
+
 async def reset_status(request: Request[VolumeService]) -> Response:
     volume = await find(request)
     asked = _asked(request)

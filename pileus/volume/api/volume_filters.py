@@ -23,6 +23,7 @@ _NOT_FILTERS = frozenset(
 )  # fmt: skip
 _SORTABLE = frozenset({"id", "created_at", "updated_at", "name", "status", "size", "availability_zone", "bootable",
                        "host", "volume_type_id", "project_id", "user_id"})  # fmt: skip
+_SNAPSHOT_SORTABLE = frozenset({"id", "created_at", "updated_at", "name", "status", "volume_id", "size"})
 _LONGEST = 4096
 
 
@@ -46,6 +47,23 @@ def read_query(request: Request[VolumeService]) -> VolumeQuery:
         metadata=read_mapping(request.first("metadata"), "metadata"),
         times=_times(request),
         sort=read_sort(request, _SORTABLE),
+        limit=limit_of(request),
+        offset=offset_of(request),
+        marker=marker_of(request),
+    )
+
+
+def read_snapshot_query(request: Request[VolumeService]) -> VolumeQuery:
+    """The list of snapshots that a request asks for. Raises: BadRequest (400)."""
+    equal: dict[str, Any] = {
+        name: values[0] for name in ("name", "status", "volume_id", "id") if (values := request.query.get(name))
+    }
+    return VolumeQuery(
+        project_id=project_of(request),
+        equal=equal,
+        like={"name": values[0]} if request.version >= (3, 34) and (values := request.query.get("name~")) else {},
+        times=_times(request),
+        sort=read_sort(request, _SNAPSHOT_SORTABLE),
         limit=limit_of(request),
         offset=offset_of(request),
         marker=marker_of(request),

@@ -13,6 +13,7 @@ from pileus.foundation.http.schema import (
     object_,
     text,
     uuid,
+    word,
 )
 from pileus.volume.api.paging import LIMIT, MARKER, OFFSET
 
@@ -61,6 +62,11 @@ ONE_METADATA = Body("meta", value=mapping(text(0, 255), maximum=1))
 EXTEND = Body("os-extend", Field("new_size", integer_or_digits(1, MOST_GIB), required=True))
 SET_BOOTABLE = Body("os-set_bootable", Field("bootable", boolean, required=True))
 SET_READ_ONLY = Body("os-update_readonly_flag", Field("readonly", boolean, required=True))
+RETYPE = Body(
+    "os-retype",
+    Field("new_type", text(1, 255), required=True),
+    Field("migration_policy", nullable(word("on-demand", "never"))),
+)
 RESET_STATUS = Body(
     "os-reset_status", Field("status", nullable(text(1, 64))), Field("attach_status", nullable(text(1, 64))),
     Field("migration_status", nullable(text(0, 64))),

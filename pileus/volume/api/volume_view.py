@@ -91,9 +91,9 @@ def whole(request: Request[VolumeService], volume: Volume) -> dict[str, Any]:
     return document
 
 
-def host_name(service: VolumeService, backend: str) -> str:
-    """HOST@BACKEND#POOL: where a volume is, as administrators see it."""
-    return f"{service.settings.host}@{backend}#{backend}"
+def host_name(service: VolumeService, backend: str) -> str | None:
+    """HOST@BACKEND#POOL: where a volume is, as administrators see it; None for one that found no place."""
+    return f"{service.settings.host}@{backend}#{backend}" if backend else None
 
 
 def _attachment(held: Attachment, *, show_host: bool) -> dict[str, Any]:

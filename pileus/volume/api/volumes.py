@@ -8,7 +8,7 @@ from pileus.foundation.http.schema import is_true
 from pileus.volume.api import volume_view as view
 from pileus.volume.api.paging import next_page
 from pileus.volume.api.volume_filters import read_query
-from pileus.volume.app import types, volumes
+from pileus.volume.app import volumes
 from pileus.volume.domain.errors import NotSupportedHere
 from pileus.volume.domain.volume import Volume
 from pileus.volume.service import VolumeService
@@ -24,15 +24,15 @@ async def find(request: Request[VolumeService], rule: str = "") -> Volume:
 async def create_volume(request: Request[VolumeService]) -> Response:
     asked = request.body["volume"]
     refuse_unsupported(asked)
-    kind = await types.for_new_volume(request.service, request.context, asked.get("volume_type"))
     size = asked.get("size")
     wanted = volumes.NewVolume(
         size_gib=int(size) if size is not None else None, name=_text(asked, "name"),
         description=_text(asked, "description"), zone=asked.get("availability_zone"),
         metadata=asked.get("metadata") or {}, image_id=asked.get("imageRef") or asked.get("image_id") or None,
-        source_volume_id=asked.get("source_volid"),
+        snapshot_id=asked.get("snapshot_id"), source_volume_id=asked.get("source_volid"),
+        type_name=asked.get("volume_type"),
     )  # fmt: skip
-    volume = await volumes.create(request.service, request.context, wanted, kind)
+    volume = await volumes.create(request.service, request.context, wanted)
     return answer({"volume": view.detail(request, volume)}, 202)
 
 
@@ -46,7 +46,6 @@ _UNSUPPORTED = {
     "consistencygroup_id": "A consistency group",
     "group_id": "A group",
     "backup_id": "A volume from a backup",
-    "snapshot_id": "A volume from a snapshot",
 }
 
 
@@ -78,7 +77,7 @@ async def _list(request: Request[VolumeService], path: str, render: Any) -> Resp
     links = next_page(request, path, found, found[-1].id if found else "")
     if links is not None:
         document["volumes_links"] = links
-    if request.version >= (3, 45) and is_true(request.first("with_count") or "false"):
+    if request.version >= (3, 45) and is_true((request.first("with_count") or "false").lower()):
         document["count"] = (await volumes.count(request.service, query))[0]
     return answer(document)
 
@@ -108,8 +107,9 @@ async def update_volume(request: Request[VolumeService]) -> Response:
 
 async def delete_volume(request: Request[VolumeService]) -> Response:
     volume = await find(request)
-    force = request.version >= (3, 23) and is_true(request.first("force") or "false")
+    force = request.version >= (3, 23) and is_true((request.first("force") or "false").lower())
     if force:
         request.authorize({"project_id": volume.project_id}, "volume:force_delete")
-    await volumes.delete(request.service, request.context, volume, force=force)
+    cascade = is_true((request.first("cascade") or "false").lower())
+    await volumes.delete(request.service, request.context, volume, force=force, cascade=cascade)
     return empty(202)

@@ -146,14 +146,15 @@ def _first_step(volume: Volume, attachment_id: str, now: int) -> Volume:
 
 
 async def detach(service: VolumeService, context: Context, volume: Volume, attachment_id: str | None) -> None:
-    """The old call: without an id the only attachment goes. Raises: InvalidVolume (400), ServerUsesAttachment (409)."""
+    """The old call: without an id the only attachment goes, if there is one.
+
+    Raises: InvalidVolume (400), ServerUsesAttachment (409).
+    """
     if attachment_id is None:
-        if len(volume.attachments) != 1:
-            raise InvalidVolume(
-                reason="Detach volume failed: More than one attachment, but no attachment_id provided."
-                if volume.attachments
-                else f"Volume {volume.id} is not attached."
-            )
+        if not volume.attachments:
+            return
+        if len(volume.attachments) > 1:
+            raise InvalidVolume(reason="Detach volume failed: More than one attachment, but no attachment_id provided.")
         attachment_id = volume.attachments[0].id
     await delete(service, context, volume, attachment_id)
 

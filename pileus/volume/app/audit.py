@@ -4,10 +4,11 @@ from typing import Any
 
 from pileus.foundation.errors import Error
 from pileus.foundation.flow.model import STUCK
+from pileus.volume.domain.snapshot import Snapshot, SnapshotStatus
 from pileus.volume.domain.volume import Volume
 from pileus.volume.domain.volume_states import HOLDS_DATA, AttachStatus, is_overdue
 from pileus.volume.service import VolumeService
-from pileus.volume.store import volumes
+from pileus.volume.store import snapshots, volumes
 
 Finding = dict[str, Any]
 LET_GO_S = 60
@@ -16,10 +17,11 @@ LET_GO_S = 60
 async def audit(service: VolumeService) -> list[Finding]:
     """Every violation found: which invariant, about what, what is there, and what mends it."""
     every = await volumes.everything(service.database)
+    taken = await snapshots.everything(service.database)
     findings = [finding for volume in every for finding in _states(service, volume)]
-    findings += await _flows(service, every)
+    findings += await _flows(service, {volume.id for volume in every} | {snapshot.id for snapshot in taken})
     for backend in service.settings.backends:
-        findings += await _backend(service, backend, every)
+        findings += await _backend(service, backend, every, taken)
     findings += await _attachments(service, every)
     return findings
 
@@ -37,10 +39,9 @@ def _states(service: VolumeService, volume: Volume) -> list[Finding]:
     )]  # fmt: skip
 
 
-async def _flows(service: VolumeService, every: list[Volume]) -> list[Finding]:
+async def _flows(service: VolumeService, alive: set[str]) -> list[Finding]:
     """Volumes with work in flight have a flow, open flows have a volume."""
     found, working = [], set()
-    alive = {volume.id for volume in every}
     for record in await service.journal.all_open():
         working.add(record.subject)
         if record.state == STUCK:
@@ -62,8 +63,8 @@ async def _flows(service: VolumeService, every: list[Volume]) -> list[Finding]:
     return found
 
 
-async def _backend(service: VolumeService, backend: str, every: list[Volume]) -> list[Finding]:
-    """What a back end holds are the volumes of that back end."""
+async def _backend(service: VolumeService, backend: str, every: list[Volume], taken: list[Snapshot]) -> list[Finding]:
+    """What a back end holds are the volumes of that back end and their snapshots."""
     try:
         held = {one["volume_id"]: one for one in await service.hosts.volumes(backend)}
     except Error as error:
@@ -74,7 +75,7 @@ async def _backend(service: VolumeService, backend: str, every: list[Volume]) ->
             "no data without a volume", volume_id, f"{held[volume_id]['size_gib']} GiB in {backend}",
             f"remove it from the back end {backend} by hand, if no backup of the database knows it",
         )
-        for volume_id in held.keys() - here.keys()
+        for volume_id in held.keys() - here.keys() - {snapshot.id for snapshot in taken}
     ]  # fmt: skip
     for volume in here.values():
         if volume.action is not None or volume.status not in HOLDS_DATA:
@@ -88,6 +89,11 @@ async def _backend(service: VolumeService, backend: str, every: list[Volume]) ->
             found.append(_finding(
                 "a volume is as large as promised", volume.id, f"{there['size_gib']} GiB in {backend}",
                 "extend the volume",
+            ))  # fmt: skip
+    for snapshot in taken:
+        if snapshot.backend == backend and snapshot.status is SnapshotStatus.AVAILABLE and snapshot.id not in held:
+            found.append(_finding(
+                "every snapshot has its data", snapshot.id, f"nothing in {backend}", "delete the snapshot"
             ))  # fmt: skip
     return found
 

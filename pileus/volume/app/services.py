@@ -1,9 +1,11 @@
-"""The volume-hosts, as operators see them."""
+"""The volume-hosts, as operators see them, and whether they take new volumes."""
 
 from typing import Any
 
 import msgspec
 
+from pileus.foundation.database import Transaction
+from pileus.volume.domain.errors import ServiceNotFound
 from pileus.volume.service import VolumeService
 from pileus.volume.store import hosts, volumes
 
@@ -36,3 +38,19 @@ async def all_services(service: VolumeService) -> list[HostState]:
             )
         )  # fmt: skip
     return found
+
+
+async def usage(service: VolumeService, backend: str) -> list[tuple[str, int, int]]:
+    """Project, number of volumes, their GiB: of everybody who has something in a back end."""
+    return await volumes.usage(service.database, backend)
+
+
+async def set_disabled(service: VolumeService, host: str, *, is_disabled: bool, reason: str | None = None) -> None:
+    """Let the back end behind HOST@BACKEND take new volumes, or no more. Raises: ServiceNotFound (404)."""
+    name, _, backend = host.partition("@")
+
+    async def work(tx: Transaction) -> int:
+        return await hosts.set_disabled(tx, backend, is_disabled=is_disabled, reason=reason)
+
+    if name != service.settings.host or not await service.database.transact(work):
+        raise ServiceNotFound(host=host)

@@ -54,6 +54,11 @@ class ImageNotFound(NotFound):
     code = "volume.image.not-found"
 
 
+class ServiceNotFound(NotFound):
+    message = "Service {host} could not be found."
+    code = "volume.service.not-found"
+
+
 class MarkerNotFound(BadRequest):
     message = "marker [{marker}] not found"
     code = "volume.list.marker-not-found"
@@ -81,6 +86,11 @@ class InvalidInput(BadRequest):
 class InvalidImage(BadRequest):
     message = "Image {image_id} is unacceptable: {reason}"
     code = "volume.invalid-image"
+
+
+class InvalidSnapshot(BadRequest):
+    message = "Invalid snapshot: {reason}"
+    code = "volume.invalid-snapshot"
 
 
 class InvalidType(BadRequest):
@@ -156,6 +166,13 @@ class GigabytesExceeded(OverQuota):
 # -- the back end -----------------------------------------------------------------------------------------------------
 
 
+class NoBackendFits(Error):
+    """No back end has what the volume's type asks for."""
+
+    message = "No back end has what volume type {name} asks for; look at its extra specs."
+    code = "volume.backend.none-fits"
+
+
 class BackendFailed(Error):
     """The back end could not do it; trying again will not help."""
 
@@ -172,6 +189,13 @@ class BackendFull(Error):
     status = 507
     message = "The storage back end has no room for volume {volume_id}: free space, or choose a smaller size."
     code = "volume.backend.full"
+
+
+class CannotCopyLive(Error):
+    """The back end has no way to copy what a server writes to, as of one moment."""
+
+    message = "Volume {volume_id} is in use, and this storage back end cannot copy it meanwhile: detach it first."
+    code = "volume.backend.cannot-copy-live"
 
 
 class NoSuchVolumeThere(Error):

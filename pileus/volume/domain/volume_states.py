@@ -251,10 +251,13 @@ def _require_running(volume: "Volume", action: Action) -> None:
         raise Superseded(action=action.value, volume_id=volume.id, current=current)
 
 
+DELETE_REFUSAL = (
+    "Volume status must be available or error or error_restoring or error_extending or error_managing and must not be "
+    "migrating, attached, belong to a group, have snapshots, awaiting a transfer, or be disassociated from snapshots "
+    "after volume transfer."
+)
 _REASONS: dict[Action, str] = {
-    _A.DELETE: "Volume status must be available or error or error_restoring or error_extending or error_managing and "
-    "must not be migrating, attached, belong to a group, have snapshots, awaiting a transfer, or be disassociated "
-    "from snapshots after volume transfer.",
+    _A.DELETE: DELETE_REFUSAL,
     _A.BEGIN_DETACHING: "Unable to detach volume. Volume status must be 'in-use' and attach_status must be 'attached' "
     "to detach.",
     _A.EXTEND: "Volume {id} status must be '{expected}' to extend, currently {status}.",

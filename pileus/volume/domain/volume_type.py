@@ -1,14 +1,9 @@
-"""Volume types: what kinds of volumes there are, and which back end keeps them."""
-
-from collections.abc import Mapping, Sequence
+"""Volume types: what kinds of volumes there are."""
 
 import msgspec
 
-from pileus.volume.domain.errors import InvalidType
-
 DEFAULT_TYPE_ID = "0b2c5d3e-7c1f-4d0a-9f54-6f0a1c2b3d4e"
 """The type `__DEFAULT__`, which every cloud has from its first day."""
-BACKEND_SPEC = "volume_backend_name"
 SPECS_FOR_ALL = frozenset({"multiattach", "RESKEY:availability_zones", "replication_enabled"})
 """What a user may see of a type: the rest tells of the back end."""
 
@@ -23,13 +18,3 @@ class VolumeType(msgspec.Struct, frozen=True, kw_only=True):
     specs: dict[str, str] = {}
     created_at: int = 0
     updated_at: int | None = None
-
-
-def choose_backend(specs: Mapping[str, str], backends: Sequence[str]) -> str:
-    """The back end for a volume of this type: the one it names, else the first. Raises: InvalidType (400)."""
-    wanted = specs.get(BACKEND_SPEC)
-    if wanted is None:
-        return backends[0]
-    if wanted not in backends:
-        raise InvalidType(reason=f"no back end is called {wanted}.")
-    return wanted

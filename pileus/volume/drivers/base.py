@@ -59,8 +59,12 @@ class VolumeBackend(Protocol):
         """
         ...
 
-    async def ensure_copy(self, spec: VolumeSpec, source_id: str) -> None:
-        """Have the volume with the data of another one, and then zeros. Raises: NoSuchVolumeThere, BackendFull."""
+    async def ensure_copy(self, spec: VolumeSpec, source_id: str, *, is_live: bool = False) -> None:
+        """Have the volume with the data of another one, and then zeros.
+
+        `is_live`: somebody writes to the other one, so that only a copy of one moment will do.
+        Raises: NoSuchVolumeThere, BackendFull, CannotCopyLive.
+        """
         ...
 
     async def ensure_no_volume(self, volume_id: str, metadata: Mapping[str, str] | None = None) -> None:

@@ -145,7 +145,7 @@ class FakeBackend:
     async def ensure_volume(self, spec: VolumeSpec, image: ImageSource | None = None) -> None:
         await self._make(spec, image_id=image.image_id if image is not None else "")
 
-    async def ensure_copy(self, spec: VolumeSpec, source_id: str) -> None:
+    async def ensure_copy(self, spec: VolumeSpec, source_id: str, *, is_live: bool = False) -> None:
         self._get(source_id)
         await self._make(spec, copy_of=source_id)
 

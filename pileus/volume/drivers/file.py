@@ -14,11 +14,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pileus.foundation.errors import Error
 from pileus.foundation.runtime import Completed, Runtime
 from pileus.volume.domain.errors import (
     BackendFailed,
     BackendFull,
     BackendUnavailable,
+    CannotCopyLive,
     ImageRefused,
     NoSuchVolumeThere,
 )
@@ -116,19 +118,20 @@ class FileBackend:
                 raise BackendFull(volume_id=spec.volume_id, log=said)
             raise ImageRefused(image_id=image.image_id, reason="it cannot be converted", log=said)
 
-    async def ensure_copy(self, spec: VolumeSpec, source_id: str) -> None:
+    async def ensure_copy(self, spec: VolumeSpec, source_id: str, *, is_live: bool = False) -> None:
+        """A live volume is cloned by the file system in one moment, where it can do that."""
         path, source = self._path(spec.volume_id), self._path(source_id)
         if await self._guarded(spec.volume_id, path.exists):
             return
         await self._must_exist(source_id)
         part = _beside(path, "part")
         try:
-            argv = ["cp", "--reflink=auto", "--sparse=always", "--", str(source), str(part)]
+            how = "--reflink=always" if is_live else "--reflink=auto"
+            sparse = "--sparse=auto" if is_live else "--sparse=always"
+            argv = ["cp", how, sparse, "--", str(source), str(part)]
             done = await self._command(spec.volume_id, argv, part)
             if done.code != 0:
-                said = done.stderr.decode(errors="replace").strip()
-                kind = BackendFull if "No space left" in said else BackendFailed
-                raise kind(volume_id=spec.volume_id, action="copy", log=said)
+                raise _copy_failure(done.stderr.decode(errors="replace").strip(), spec, source_id, is_live=is_live)
             await self._guarded(spec.volume_id, _finish, part, spec.size_gib * GIB)
             await self._guarded(spec.volume_id, part.rename, path)
         except BaseException:
@@ -223,6 +226,14 @@ class FileBackend:
 def _beside(path: Path, what: str) -> Path:
     """The name of what is on its way to `path`."""
     return path.with_name(f".{path.name}.{what}")
+
+
+def _copy_failure(said: str, spec: VolumeSpec, source_id: str, *, is_live: bool) -> Error:
+    if "No space left" in said:
+        return BackendFull(volume_id=spec.volume_id, log=said)
+    if is_live and "clone" in said:
+        return CannotCopyLive(volume_id=source_id, log=said)
+    return BackendFailed(action="copy", volume_id=spec.volume_id, log=said)
 
 
 # -- in a thread --------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pileus.foundation.context import Context
 from pileus.foundation.database import Transaction
 from pileus.foundation.flow import Cancelled, Flow, NewFlow, Step, StepContext
 from pileus.foundation.runtime import Runtime
-from pileus.volume.domain.errors import Superseded
+from pileus.volume.domain.errors import NoBackendFits, Superseded
 from pileus.volume.domain.volume import Volume, changed
 from pileus.volume.domain.volume_states import Action, VolumeStatus, advance, fail, finish
 from pileus.volume.flows.saving import save_failure, save_in, save_volume
@@ -26,16 +26,17 @@ class CreateParams(msgspec.Struct):
     backend: str
     size_gib: int
     metadata: dict[str, str] = {}
-    source: dict[str, Any] = {}  # {"image_id"} or {"volume_id"}; empty: zeros
+    source: dict[str, Any] = {}  # {"image_id"} or {"volume_id", "is_live"}; empty: zeros
+    type_name: str = ""
 
 
 def new_create(
-    runtime: Runtime, context: Context, volume: Volume, source: dict[str, str], secret: bytes | None
+    runtime: Runtime, context: Context, volume: Volume, source: dict[str, Any], secret: bytes | None
 ) -> NewFlow:
     """The flow that makes `volume`; `secret` is the user's sealed token, for the image's data."""
     params = {
         "volume_id": volume.id, "backend": volume.backend, "size_gib": volume.size_gib, "metadata": volume.metadata,
-        "source": source,
+        "source": source, "type_name": volume.type_name,
     }  # fmt: skip
     return NewFlow(
         id=runtime.uuid(), name=NAME, version=1, subject=volume.id, params=params, request_id=context.request_id,
@@ -46,6 +47,8 @@ def new_create(
 async def make(step: StepContext[VolumeService], params: CreateParams) -> None:
     """Have the back end make it; asked again, it goes on with what it began."""
     service = step.services
+    if not params.backend:
+        raise NoBackendFits(name=params.type_name)
     if step.is_repeat or params.source:
         await _still_wanted(step, params)
     token = service.sealer.open(step.flow.secret, PURPOSE).decode() if step.flow.secret else ""
@@ -72,7 +75,8 @@ async def _still_wanted(step: StepContext[VolumeService], params: CreateParams) 
 
 
 async def unmake(step: StepContext[VolumeService], params: CreateParams) -> None:
-    await step.services.hosts.remove(params.backend, params.volume_id, step.request_id)
+    if params.backend:
+        await step.services.hosts.remove(params.backend, params.volume_id, step.request_id)
 
 
 async def done(tx: Transaction, runtime: Runtime, params: CreateParams) -> None:

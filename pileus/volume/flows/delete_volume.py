@@ -13,7 +13,7 @@ from pileus.volume.domain.volume import Volume
 from pileus.volume.domain.volume_states import REMOVES, fail
 from pileus.volume.flows.saving import save_failure
 from pileus.volume.service import VolumeService
-from pileus.volume.store import volumes
+from pileus.volume.store import snapshots, volumes
 
 NAME = "delete-volume"
 EVENT = "VOLUME_VOLUME_006_001"
@@ -25,10 +25,14 @@ class DeleteParams(msgspec.Struct):
     backend: str
     metadata: dict[str, str] = {}
     others: list[str] = []  # flows that worked on the volume, and were cancelled
+    snapshots: list[str] = []  # that go with it
 
 
-def new_delete(runtime: Runtime, context: Context, volume: Volume, others: list[str]) -> NewFlow:
-    params = {"volume_id": volume.id, "backend": volume.backend, "metadata": volume.metadata, "others": others}
+def new_delete(runtime: Runtime, context: Context, volume: Volume, others: list[str], snapshots: list[str]) -> NewFlow:
+    params = {
+        "volume_id": volume.id, "backend": volume.backend, "metadata": volume.metadata, "others": others,
+        "snapshots": snapshots,
+    }  # fmt: skip
     return NewFlow(
         id=runtime.uuid(), name=NAME, version=1, subject=volume.id, params=params, request_id=context.request_id
     )  # fmt: skip
@@ -37,6 +41,10 @@ def new_delete(runtime: Runtime, context: Context, volume: Volume, others: list[
 async def remove(step: StepContext[VolumeService], params: DeleteParams) -> None:
     for flow_id in params.others:
         await _wait_for_end(step, flow_id)
+    if not params.backend:
+        return
+    for snapshot_id in params.snapshots:
+        await step.services.hosts.remove(params.backend, snapshot_id, step.request_id)
     await step.services.hosts.remove(
         params.backend, params.volume_id, step.request_id, metadata=params.metadata, record=step.trace
     )
@@ -63,6 +71,9 @@ async def done(tx: Transaction, journal: SqlJournal, params: DeleteParams) -> No
     volume = await volumes.find(tx, params.volume_id)
     if volume is not None:
         await volumes.delete(tx, volume)
+    for snapshot_id in params.snapshots:
+        await snapshots.delete(tx, snapshot_id)
+        await journal.forget(tx, snapshot_id)
     await journal.forget(tx, params.volume_id)
 
 

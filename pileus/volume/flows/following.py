@@ -13,10 +13,16 @@ from pileus.foundation.flow import Entry, Flow, FlowRecord, NewFlow
 from pileus.foundation.flow.journal import SqlJournal
 from pileus.foundation.flow.model import DONE
 from pileus.foundation.runtime import Runtime
-from pileus.volume.flows import create_volume, delete_volume, extend_volume
+from pileus.volume.flows import create_volume, delete_volume, extend_volume, snapshot_volume
 from pileus.volume.service import transact
 
-FLOWS: tuple[Flow, ...] = (create_volume.CREATE_VOLUME, delete_volume.DELETE_VOLUME, extend_volume.EXTEND_VOLUME)
+FLOWS: tuple[Flow, ...] = (
+    create_volume.CREATE_VOLUME,
+    delete_volume.DELETE_VOLUME,
+    extend_volume.EXTEND_VOLUME,
+    snapshot_volume.CREATE_SNAPSHOT,
+    snapshot_volume.DELETE_SNAPSHOT,
+)
 
 Follow = Callable[[Transaction, bytes], Awaitable[None]]
 
@@ -31,6 +37,8 @@ class FollowingJournal:
             create_volume.NAME: _follow(create_volume.CreateParams, create_volume.done, runtime),
             delete_volume.NAME: _follow(delete_volume.DeleteParams, delete_volume.done, journal),
             extend_volume.NAME: _follow(extend_volume.ExtendParams, extend_volume.done, runtime),
+            snapshot_volume.CREATE: _follow(snapshot_volume.SnapshotParams, snapshot_volume.taken, runtime),
+            snapshot_volume.DELETE: _follow(snapshot_volume.SnapshotParams, snapshot_volume.dropped, journal),
         }
 
     async def start(self, new: NewFlow, owner: str) -> FlowRecord:

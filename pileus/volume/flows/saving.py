@@ -41,12 +41,22 @@ async def save_failure(
         if after is before:
             return
         await volumes.save(tx, before, after)
-        now = service.runtime.now()
-        message = messages.Message(
-            id=service.runtime.uuid(), project_id=before.project_id, resource_id=volume_id, request_id=request_id,
-            event_id=event_id, text=text, created_at=now,
-            ends_at=now + int(service.settings.message_keep_s * 1_000_000),
+        await add_message(
+            tx, service, project_id=before.project_id, resource_id=volume_id, request_id=request_id, event_id=event_id,
+            text=text,
         )  # fmt: skip
-        await messages.add(tx, message)
 
     await service.transact(work)
+
+
+async def add_message(
+    tx: Transaction, service: VolumeService, *, project_id: str, resource_id: str, request_id: str, event_id: str,
+    text: str,
+) -> None:  # fmt: skip
+    """Tell the project what failed."""
+    now = service.runtime.now()
+    message = messages.Message(
+        id=service.runtime.uuid(), project_id=project_id, resource_id=resource_id, request_id=request_id,
+        event_id=event_id, text=text, created_at=now, ends_at=now + int(service.settings.message_keep_s * 1_000_000),
+    )  # fmt: skip
+    await messages.add(tx, message)

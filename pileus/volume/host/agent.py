@@ -110,7 +110,7 @@ class Agent:
     async def _fill(self, spec: VolumeSpec, source: dict[str, Any], token: str) -> None:
         async with self._alone(spec.volume_id):
             if "volume_id" in source:
-                await self._host.backend.ensure_copy(spec, source["volume_id"])
+                await self._host.backend.ensure_copy(spec, source["volume_id"], is_live=source.get("is_live", False))
             elif "image_id" in source:
                 authority = self._host.authority(token)
                 image = await self._host.images.get(source["image_id"], authority)

@@ -1,11 +1,14 @@
 """Lists of volumes and of attachments: filters, order and pages in SQL."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pileus.foundation.database import Database, Statement, sql
 from pileus.volume.domain.errors import MarkerNotFound
+from pileus.volume.domain.snapshot import Snapshot
 from pileus.volume.domain.volume import Attachment, Volume, find_attachment
 from pileus.volume.domain.volume_query import VolumeQuery
+from pileus.volume.store.snapshots import snapshot_of
 from pileus.volume.store.volumes import FIELDS, SOURCE, volume_of
 
 SORTED_BY: dict[str, str] = {
@@ -31,6 +34,7 @@ COLUMNS: dict[str, str] = {
     "bootable": "v.is_bootable",
     "volume_type_id": "v.type_id",
     "user_id": "v.user_id",
+    "project_id": "v.project_id",
     "created_at": "v.created_at",
     "updated_at": "v.updated_at",
 }
@@ -55,8 +59,8 @@ async def page(reader: Database, query: VolumeQuery) -> list[Volume]:
     values: dict[str, Any] = {"limit": query.limit, "offset": query.offset}
     where = _conditions(query, values)
     if query.marker is not None:
-        where.append(await _after(reader, query, values))
-    order = ", ".join(f"{SORTED_BY[key]} {'ASC' if way == 'asc' else 'DESC'}" for key, way in query.sort)
+        where.append(await _after(reader, query, values, _AFTER, SORTED_BY))
+    order = _order(query, SORTED_BY)
     text = f"SELECT {FIELDS} FROM {SOURCE}{_where(where)} ORDER BY {order} LIMIT :limit OFFSET :offset"
     return [volume_of(row) for row in await reader.all(_statement(text), **values)]
 
@@ -74,7 +78,11 @@ def _where(conditions: list[str]) -> str:
     return f" WHERE {' AND '.join(conditions)}" if conditions else ""
 
 
-def _conditions(query: VolumeQuery, values: dict[str, Any]) -> list[str]:
+def _order(query: VolumeQuery, columns: Mapping[str, str]) -> str:
+    return ", ".join(f"{columns[key]} {'ASC' if way == 'asc' else 'DESC'}" for key, way in query.sort)
+
+
+def _conditions(query: VolumeQuery, values: dict[str, Any], columns: Mapping[str, str] = COLUMNS) -> list[str]:
     where: list[str] = []
 
     def add(text: str, name: str, value: Any) -> None:
@@ -82,13 +90,13 @@ def _conditions(query: VolumeQuery, values: dict[str, Any]) -> list[str]:
         values[name] = value
 
     if query.project_id is not None:
-        add("v.project_id = :project_id", "project_id", query.project_id)
+        add(f"{columns['project_id']} = :project_id", "project_id", query.project_id)
     for key, value in query.equal.items():
-        add(f"{COLUMNS[key]} = :e_{key}", f"e_{key}", value)
+        add(f"{columns[key]} = :e_{key}", f"e_{key}", value)
     for key, part in query.like.items():
-        add(f"{COLUMNS[key]} LIKE :l_{key} ESCAPE '!'", f"l_{key}", f"%{_literal(part)}%")
+        add(f"{columns[key]} LIKE :l_{key} ESCAPE '!'", f"l_{key}", f"%{_literal(part)}%")
     for number, (key, comparison, moment) in enumerate(query.times):
-        add(f"{COLUMNS[key]} {_COMPARISONS[comparison]} :t_{number}", f"t_{number}", moment)
+        add(f"{columns[key]} {_COMPARISONS[comparison]} :t_{number}", f"t_{number}", moment)
     for number, (name, value) in enumerate(query.metadata.items()):
         values[f"m_{number}"] = name
         add(
@@ -102,17 +110,19 @@ def _literal(part: str) -> str:
     return part.replace("!", "!!").replace("%", "!%").replace("_", "!_")
 
 
-async def _after(reader: Database, query: VolumeQuery, values: dict[str, Any]) -> str:
-    """The condition for what comes after the marker in the query's order."""
-    row = await reader.one(_AFTER, marker=query.marker)
+async def _after(
+    reader: Database, query: VolumeQuery, values: dict[str, Any], found: Statement, columns: Mapping[str, str]
+) -> str:
+    """The condition for what comes after the marker in the query's order. Raises: MarkerNotFound (400)."""
+    row = await reader.one(found, marker=query.marker)
     if row is None:
         raise MarkerNotFound(marker=query.marker)
     alternatives: list[str] = []
     same: list[str] = []
     for key, way in query.sort:
         values[f"k_{key}"] = row[key]
-        alternatives.append(" AND ".join([*same, f"{SORTED_BY[key]} {'>' if way == 'asc' else '<'} :k_{key}"]))
-        same.append(f"{SORTED_BY[key]} = :k_{key}")
+        alternatives.append(" AND ".join([*same, f"{columns[key]} {'>' if way == 'asc' else '<'} :k_{key}"]))
+        same.append(f"{columns[key]} = :k_{key}")
     return "(" + " OR ".join(f"({one})" for one in alternatives) + ")"
 
 
@@ -128,6 +138,43 @@ async def metadata_values(reader: Database, query: VolumeQuery) -> dict[str, lis
     for row in await reader.all(_statement(text), **values):
         found.setdefault(row["name"], []).append(row["value"])
     return found
+
+
+_SNAPSHOT_COLUMNS = {
+    "id": "s.id",
+    "name": "s.name",
+    "status": "s.status",
+    "volume_id": "s.volume_id",
+    "size": "s.size_gib",
+    "created_at": "s.created_at",
+    "updated_at": "s.updated_at",
+    "project_id": "s.project_id",
+}
+_AFTER_SNAPSHOT = sql(
+    f"SELECT {', '.join(f'{column} AS {key}' for key, column in _SNAPSHOT_COLUMNS.items())} FROM volume_snapshots s "
+    "WHERE s.id = :marker"
+)
+
+
+async def snapshots(reader: Database, query: VolumeQuery) -> list[Snapshot]:
+    """The snapshots of one page. Raises: MarkerNotFound (400)."""
+    values: dict[str, Any] = {"limit": query.limit, "offset": query.offset}
+    where = _conditions(query, values, _SNAPSHOT_COLUMNS)
+    if query.marker is not None:
+        where.append(await _after(reader, query, values, _AFTER_SNAPSHOT, _SNAPSHOT_COLUMNS))
+    order = _order(query, _SNAPSHOT_COLUMNS)
+    text = f"SELECT s.generation, s.data FROM volume_snapshots s{_where(where)} ORDER BY {order} "
+    return [
+        snapshot_of(row) for row in await reader.all(_statement(text + "LIMIT :limit OFFSET :offset"), **values)
+    ]  # fmt: skip
+
+
+async def count_snapshots(reader: Database, query: VolumeQuery) -> int:
+    """How many snapshots fit the query, pages aside."""
+    values: dict[str, Any] = {}
+    where = _conditions(query, values, _SNAPSHOT_COLUMNS)
+    row = await reader.one(_statement(f"SELECT COUNT(*) AS found FROM volume_snapshots s{_where(where)}"), **values)
+    return 0 if row is None else int(row["found"])
 
 
 async def attachments(

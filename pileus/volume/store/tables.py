@@ -26,6 +26,15 @@ _VOLUMES = (
     "CREATE INDEX volume_attachments_project ON volume_attachments (project_id, id)",
 )
 
+_SNAPSHOTS = (
+    """CREATE TABLE volume_snapshots (
+        id TEXT PRIMARY KEY, generation BIGINT NOT NULL, project_id TEXT NOT NULL, volume_id TEXT NOT NULL,
+        name TEXT NOT NULL, status TEXT NOT NULL, size_gib BIGINT NOT NULL, type_id TEXT NOT NULL,
+        created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, data BLOB NOT NULL)""",
+    "CREATE INDEX volume_snapshots_project ON volume_snapshots (project_id, created_at, id)",
+    "CREATE INDEX volume_snapshots_volume ON volume_snapshots (volume_id)",
+)
+
 _CATALOGUE = (
     """CREATE TABLE volume_types (
         id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, description TEXT, is_public INTEGER NOT NULL,
@@ -46,4 +55,4 @@ _CATALOGUE = (
         beats BIGINT NOT NULL, last_seen_at BIGINT NOT NULL, created_at BIGINT NOT NULL, facts TEXT NOT NULL)""",
 )
 
-SCHEMA = Schema("volume", (Migration(1, "first", (*_VOLUMES, *_CATALOGUE, *flow_tables("volume"))),))
+SCHEMA = Schema("volume", (Migration(1, "first", (*_VOLUMES, *_SNAPSHOTS, *_CATALOGUE, *flow_tables("volume"))),))

@@ -10,6 +10,7 @@ from pileus.foundation.database import Database, Transaction, sql
 from pileus.foundation.errors import ConcurrentChange
 from pileus.volume.domain.errors import AttachmentNotFound, VolumeNotFound
 from pileus.volume.domain.volume import Volume
+from pileus.volume.store import snapshots
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(Volume).decode
@@ -51,6 +52,10 @@ _BY_ATTACHMENT = sql(
 _EVERY = sql(f"SELECT {FIELDS} FROM {SOURCE}")
 _OF_BACKEND = sql("SELECT id, status FROM volume_volumes WHERE backend = :backend")
 _ALLOCATED = sql("SELECT backend, SUM(counted_gib) AS gib FROM volume_volumes GROUP BY backend")
+_USAGE = sql(
+    "SELECT project_id, COUNT(*) AS volumes, SUM(size_gib) AS gib FROM volume_volumes WHERE backend = :backend "
+    "GROUP BY project_id ORDER BY project_id"
+)
 _BUSY = sql(f"SELECT {FIELDS} FROM {SOURCE} WHERE v.action IS NOT NULL ORDER BY v.updated_at LIMIT 1000")
 _OF_TYPE = sql("SELECT id FROM volume_volumes WHERE type_id = :type_id LIMIT 1")
 _LET_GO = sql(
@@ -140,13 +145,19 @@ async def get_by_attachment(reader: Database | Transaction, attachment_id: str) 
 
 async def used(reader: Database | Transaction, project_id: str, names: Mapping[str, str]) -> dict[str, int]:
     """What a project's volumes use of its quota, in all and by type; `names` are the types' names by id."""
-    found = {"volumes": 0, "gigabytes": 0}
+    found = {"volumes": 0, "gigabytes": 0, "snapshots": 0}
     for row in await reader.all(_USED, project_id=project_id):
         found["volumes"] += row["volumes"]
         found["gigabytes"] += row["gigabytes"]
         name = names.get(row["type_id"], "")
         found[f"volumes_{name}"] = row["volumes"]
         found[f"gigabytes_{name}"] = row["gigabytes"]
+    for type_id, (count, gigabytes) in (await snapshots.used(reader, project_id)).items():
+        found["snapshots"] += count
+        found["gigabytes"] += gigabytes
+        name = names.get(type_id, "")
+        found[f"snapshots_{name}"] = count
+        found[f"gigabytes_{name}"] = found.get(f"gigabytes_{name}", 0) + gigabytes
     return found
 
 
@@ -167,6 +178,12 @@ async def is_type_used(reader: Database | Transaction, type_id: str) -> bool:
 async def allocated(reader: Database) -> dict[str, int]:
     """How many GiB were promised of each back end."""
     return {row["backend"]: row["gib"] for row in await reader.all(_ALLOCATED)}
+
+
+async def usage(reader: Database, backend: str) -> list[tuple[str, int, int]]:
+    """Project, number of volumes, their GiB."""
+    rows = await reader.all(_USAGE, backend=backend)
+    return [(row["project_id"], row["volumes"], row["gib"]) for row in rows]
 
 
 async def let_go(reader: Database, before: int) -> list[tuple[str, str]]:
