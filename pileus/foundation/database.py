@@ -38,6 +38,13 @@ class DatabaseFull(Unavailable):
     message = "The cloud's database cannot grow: the disk is full. Free space in the state directory and retry."
 
 
+class DatabaseDamaged(Unavailable):
+    """The file under the database is no database any more."""
+
+    code = "database.damaged"
+    message = "The cloud's database {path} cannot be read: {reason}. Restore a backup of the state directory."
+
+
 @dataclass(frozen=True)
 class Statement:
     """One SQL statement for both databases."""
@@ -319,7 +326,14 @@ class SqliteDatabase:
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
     connection.row_factory = sqlite3.Row
-    connection.execute("PRAGMA journal_mode = WAL")
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError:
+        connection.close()
+        raise
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise DatabaseDamaged(path=path, reason=str(error)) from error
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     connection.execute("PRAGMA foreign_keys = ON")
