@@ -53,7 +53,10 @@ async def launch(
     networks = await compute.networks.resolve(
         request.networks, context.project_id, authority, record=trace, steps=(6, 6, 6), sub="b"
     )
-    request = _with(request, networks)
+    groups = request.security_groups
+    if any(name != "default" for name in groups):
+        groups = tuple(await compute.networks.security_group_names(groups, context.project_id, authority))
+    request = _with(request, networks, groups)
     checked = compute.runtime.now()
     events = _door_events(compute, context)
     events.append(Event(6, API, DATABASE, began, checked - began, process=compute.runtime.name,
@@ -91,7 +94,11 @@ async def _look_up(
 ) -> LaunchFacts:
     database, authority = compute.database, compute.users_authority(context.token)
     flavor = await flavors.find(database, request.flavor_id)
-    if flavor is None or flavor.is_disabled:
+    if (
+        flavor is None
+        or flavor.is_disabled
+        or not (context.is_admin or await flavors.may_use(database, flavor, context.project_id))
+    ):
         raise UnknownFlavor(flavor_id=request.flavor_id)
     devices = read_block_devices(
         image_id=request.image_id, legacy=request.block_devices_v1, v2=request.block_devices_v2,
@@ -133,9 +140,10 @@ async def _image(compute: Compute, image_id: str, authority: Authority, trace: T
 async def _check_volumes(
     compute: Compute, devices: tuple[BlockDevice, ...], authority: Authority, trace: Trace
 ) -> None:
-    wanted = [device.volume_id for device in devices if device.source == "volume" and device.volume_id is not None]
+    wanted = [device for device in devices if device.source == "volume" and device.volume_id is not None]
 
-    async def check(volume_id: str) -> None:
+    async def check(device: BlockDevice) -> None:
+        volume_id = str(device.volume_id)
         try:
             volume = await compute.volumes.get(volume_id, authority, record=trace, steps=(6, 6, 6), sub="c")
         except VolumeNotFound as missing:
@@ -144,8 +152,10 @@ async def _check_volumes(
             raise BadRequest(
                 f"Invalid volume: volume {volume_id} is {volume['status']}, it must be available to be attached."
             )
+        if device.is_root and volume.get("bootable") != "true":
+            raise BadRequest(f"Block Device Mapping is Invalid: Volume {volume_id} is not bootable.")
 
-    await asyncio.gather(*(check(volume_id) for volume_id in wanted))
+    await asyncio.gather(*(check(device) for device in wanted))
 
 
 async def _public_key(compute: Compute, context: Context, name: str | None) -> str | None:
@@ -176,8 +186,10 @@ async def _within_quota(tx: Transaction, project_id: str, request: LaunchRequest
     return most_that_fit(limits, used, one, max(request.min_count, request.max_count))
 
 
-def _with(request: LaunchRequest, networks: NetworkRequest) -> LaunchRequest:
-    return request if networks is request.networks else replace(request, networks=networks)
+def _with(request: LaunchRequest, networks: NetworkRequest, groups: tuple[str, ...]) -> LaunchRequest:
+    if networks is request.networks and groups == request.security_groups:
+        return request
+    return replace(request, networks=networks, security_groups=groups)
 
 
 def _door_events(compute: Compute, context: Context) -> list[Event]:

@@ -72,7 +72,25 @@ async def report_done(step: StepContext[Compute], params: ActParams) -> None:
         server = finish(server, action, now, power_state=PowerState(power) if power is not None else None)
         return changed(server, now, **done["facts"]) if done.get("facts") else server
 
-    await save_server(compute, params.server_id, finished, Outcome(step.request_id, action))
+    follow_up = stop_again(step.flow, params.server_id)
+
+    async def work(tx: Transaction) -> FlowRecord | None:
+        saved = await save_in(tx, compute, params.server_id, finished, Outcome(step.request_id, action))
+        if action is not Action.STOP and saved is not None and saved.action is Action.STOP:
+            return await compute.journal.ensure(tx, follow_up, compute.runner.owner)
+        return None
+
+    record = await compute.database.transact(work)
+    if record is not None:
+        compute.runner.run(record)
+
+
+def stop_again(flow: FlowRecord, server_id: str) -> NewFlow:
+    """What was stopped before it was built anew is stopped again: the flow that does it, in the same commit."""
+    return NewFlow(
+        id=f"{flow.id}.stop", name=NAME, version=1, subject=server_id, request_id=flow.request_id,
+        params={"server_id": server_id, "action": Action.STOP.value, "args": {}},
+    )  # fmt: skip
 
 
 async def report_failure(step: StepContext[Compute], params: ActParams, error: errors.Error) -> None:
