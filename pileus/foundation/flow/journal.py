@@ -68,6 +68,7 @@ class SqlJournal:
             id=new.id, name=new.name, version=new.version, subject=new.subject, params=new.params, state=RUNNING,
             home=new.home, epoch=1, attempt=1, owner=owner, request_id=new.request_id, secret=new.secret,
             boot_id=self._runtime.boot_id, deadline_s=new.deadline_s, created_at=now, updated_at=now, events=events,
+            is_new=True,
         )  # fmt: skip
 
     async def cancel(self, tx: Transaction, flow_id: str) -> None:
@@ -95,15 +96,26 @@ class SqlJournal:
         return closed
 
     async def start(self, new: NewFlow, owner: str) -> FlowRecord:
-        async def work(tx: Transaction) -> FlowRecord:
-            row = await tx.one(self._sql.get, id=new.id)
-            return await self.insert(tx, new, owner) if row is None else _record(row)
+        return await self._database.transact(lambda tx: self.ensure(tx, new, owner))
 
-        return await self._database.transact(work)
+    async def ensure(self, tx: Transaction, new: NewFlow, owner: str) -> FlowRecord:
+        """`insert`, or the flow that has this id already."""
+        row = await tx.one(self._sql.get, id=new.id)
+        return await self.insert(tx, new, owner) if row is None else _record(row)
 
     async def get(self, flow_id: str) -> FlowRecord | None:
         row = await self._database.one(self._sql.get, id=flow_id)
         return None if row is None else _record(row)
+
+    async def secret_of(self, flow_id: str) -> bytes | None:
+        """What an open flow keeps secret; None once it has ended, or never kept anything."""
+        row = await self._database.one(self._sql.secret, id=flow_id)
+        return None if row is None else row["secret"]
+
+    async def state_of(self, flow_id: str) -> str | None:
+        """The state of a flow without the rest of it."""
+        row = await self._database.one(self._sql.state, id=flow_id)
+        return None if row is None else row["state"]
 
     async def of_subject(self, subject: str) -> list[FlowRecord]:
         """All flows about one thing, oldest first, with their steps."""
@@ -189,6 +201,8 @@ class _Statements:
             "0, NULL, :request_id, :secret, :boot_id, :deadline_ms, :events, :steps, :now, :now)"
         )
         self.get = sql(f"SELECT * FROM {flows} WHERE id = :id")
+        self.secret = sql(f"SELECT secret FROM {flows} WHERE id = :id")
+        self.state = sql(f"SELECT state FROM {flows} WHERE id = :id")
         self.of_subject = sql(f"SELECT * FROM {flows} WHERE subject = :subject ORDER BY created_at, id")
         self.cancel = sql(
             f"UPDATE {flows} SET is_cancelled = 1, updated_at = :now WHERE id = :id AND state IN ('running', 'stuck')"

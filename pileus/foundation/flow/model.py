@@ -88,6 +88,7 @@ class FlowRecord(msgspec.Struct, omit_defaults=True):
     updated_at: int = 0
     events: bytes = b""
     steps: list[StepRecord] = []
+    is_new: bool = False  # just begun, by whom this record was given to: nothing can have run before
 
 
 class Entry(msgspec.Struct, omit_defaults=True):

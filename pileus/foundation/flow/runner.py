@@ -208,14 +208,17 @@ class _Attempt:
     async def forward(self) -> errors.Error | None:
         """Do every step not done yet. Returns None when all is done, else why it cannot go on.
 
-        One write says that a step is done and that the next begins.
+        One write says that a step is done and that the next begins; that a flow is there says that its first began.
         """
+        was_new, self._record.is_new = self._record.is_new, False
+        may_have_begun = not was_new and not self._record.steps  # its first step, when nothing was written since
         for position, step in enumerate(self._flow.steps):
-            self._context.is_repeat = position in self._own
+            self._context.is_repeat = position in self._own or (may_have_begun and position == 0)
             line = self._begin(position, step)
             if line.state == "done":
                 continue
-            await self._write()
+            if not was_new or position > 0:
+                await self._write()
             if self._context.cancelled.is_set():
                 return Cancelled(reason="it was asked to stop")
             self._context.trace = Trace()

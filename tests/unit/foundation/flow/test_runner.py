@@ -206,7 +206,7 @@ def seams(path: Path, world: World, *, die_at: int | None) -> tuple[int, FlowRec
 def test_dying_at_any_seam_ends_complete_or_with_nothing_left(tmp_path: Path, refuse: str) -> None:
     refused = {refuse} if refuse else set()
     count, _ = seams(tmp_path / "count.db", World(refuse=set(refused)), die_at=None)
-    assert count > 20
+    assert count > 12
     for die_at in range(1, count + 1):
         world = World(refuse=set(refused))
         _, record = seams(tmp_path / f"{die_at}.db", world, die_at=die_at)
