@@ -40,17 +40,17 @@ async def of_server(compute: Compute, context: Context, server: Server) -> tuple
 
 async def add(compute: Compute, context: Context, server: Server, name: str) -> None:
     """Put a security group (its name or id) on every port of the server. Raises: SecurityGroupNotFound, NoPorts."""
-    group_id = await _find(compute, context, server, name)
+    group_id, known_as = await _find(compute, context, server, name)
     authority = compute.users_authority(context.token)
     for port in await _ports(compute, server):
         if group_id not in port["security_groups"]:
             await compute.networks.set_port_groups(port["id"], [*port["security_groups"], group_id], authority)
-    await _remember(compute, context, server, lambda names: names if name in names else (*names, name))
+    await _remember(compute, context, server, lambda names: names if known_as in names else (*names, known_as))
 
 
 async def remove(compute: Compute, context: Context, server: Server, name: str) -> None:
     """Take a security group off every port. Raises: SecurityGroupNotFound, SecurityGroupNotThere, NoPorts (404)."""
-    group_id = await _find(compute, context, server, name)
+    group_id, known_as = await _find(compute, context, server, name)
     authority = compute.users_authority(context.token)
     ports = [port for port in await _ports(compute, server) if group_id in port["security_groups"]]
     if not ports:
@@ -58,13 +58,16 @@ async def remove(compute: Compute, context: Context, server: Server, name: str) 
     for port in ports:
         left = [one for one in port["security_groups"] if one != group_id]
         await compute.networks.set_port_groups(port["id"], left, authority)
-    await _remember(compute, context, server, lambda names: tuple(one for one in names if one != name))
+    await _remember(compute, context, server, lambda names: tuple(one for one in names if one != known_as))
 
 
-async def _find(compute: Compute, context: Context, server: Server, name: str) -> str:
+async def _find(compute: Compute, context: Context, server: Server, name: str) -> tuple[str, str]:
+    """A group's id, and what the server's document calls it."""
     authority = compute.users_authority(context.token)
     try:
-        return (await compute.networks.security_group_ids([name], server.project_id, authority))[0]
+        group_ids = await compute.networks.security_group_ids([name], server.project_id, authority)
+        names = await compute.networks.security_group_names([name], server.project_id, authority)
+        return group_ids[0], names[0]
     except UnknownSecurityGroup as missing:
         raise SecurityGroupNotFound(name=name, project_id=server.project_id) from missing
 

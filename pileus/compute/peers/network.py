@@ -1,5 +1,6 @@
 """The network service, as compute needs it: what may be used, ports for servers, their binding to hosts."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
@@ -113,15 +114,28 @@ class Networks:
 
     async def security_group_ids(self, names: Sequence[str], project_id: str, authority: Authority) -> list[str]:
         """The ids of security groups named by name or id. Raises: UnknownSecurityGroup (400)."""
+        return [group["id"] for group in await self._named_groups(names, project_id, authority)]
+
+    async def security_group_names(self, names: Sequence[str], project_id: str, authority: Authority) -> list[str]:
+        """What to call security groups named by name or id: their name, or the id of one whose name is not its own.
+
+        Raises: UnknownSecurityGroup (400).
+        """
+        found = await self._named_groups(names, project_id, authority)
+        return [group["name"] if group["is_unique"] else group["id"] for group in found]
+
+    async def _named_groups(self, names: Sequence[str], project_id: str, authority: Authority) -> list[dict[str, Any]]:
         query = {"tenant_id": project_id, "fields": ["id", "name"]}
-        found = (await self._ask("GET", "/security-groups", authority, query=query))["security_groups"]
-        ids = []
+        known = (await self._ask("GET", "/security-groups", authority, query=query))["security_groups"]
+        count = Counter(group["name"] for group in known)
+        found = []
         for name in names:
-            match = next((group["id"] for group in found if name in (group["id"], group["name"])), None)
+            match = next((group for group in known if name == group["id"]), None)
+            match = match or next((group for group in known if name == group["name"]), None)
             if match is None:
                 raise UnknownSecurityGroup(name=name, project_id=project_id)
-            ids.append(match)
-        return ids
+            found.append(match | {"is_unique": count[match["name"]] == 1})
+        return found
 
     async def security_groups(self, group_ids: Sequence[str], authority: Authority) -> list[Any]:
         """These security groups with their rules, as the network service shows them."""

@@ -110,6 +110,10 @@ class FakeNetworks:
             raise UnknownSecurityGroup(name=names[0], project_id=project_id)
         return found
 
+    async def security_group_names(self, names: Any, project_id: str, authority: Any) -> list[str]:
+        ids = await self.security_group_ids(names, project_id, authority)
+        return [group["name"] for wanted in ids for group in self.groups if group["id"] == wanted]
+
     async def set_port_groups(self, port_id: str, group_ids: Any, authority: Any) -> None:
         next(port for port in self.ports if port["id"] == port_id)["security_groups"] = list(group_ids)
 

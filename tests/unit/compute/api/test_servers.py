@@ -165,9 +165,10 @@ def test_a_project_over_its_quota_launches_nothing(talk: Talk) -> None:
     talk(work)
 
 
-def test_security_groups_are_named_once_each(talk: Talk) -> None:
+def test_security_groups_are_named_once_each_however_they_were_given(talk: Talk) -> None:
     async def work(cloud: Cloud) -> None:
-        groups = [{"name": "web"}, {}, {"name": "web"}, {"name": "db"}]
+        cloud.networks.groups = [{"id": uuid(1), "name": "web"}, {"id": uuid(2), "name": "db"}]
+        groups = [{"name": "web"}, {}, {"name": "web"}, {"name": uuid(2)}]
         server = await launched(cloud, wanted(security_groups=groups))
         assert server.security_groups == ("web", "db")
 
