@@ -43,7 +43,7 @@ FOR_SERVICES = {
 """What compute does to volumes without a user: deletes, reconcilers and resumed flows act as the service alone."""
 PARENT_IN_BODY = {
     "compute:post:servers", "network:post:subnets", "network:post:ports", "network:post:security-group-rules",
-    "block-storage:post:attachments", "placement:get:usages",
+    "block-storage:post:attachments", "block-storage:post:snapshots", "placement:get:usages",
 }  # fmt: skip
 """What names something of project red in its body or query."""
 OWNER_IN_BODY = {"identity:post:credentials", "identity:get:auth/tokens", "identity:head:auth/tokens",

@@ -111,6 +111,7 @@ class Stage:
         await self._networks(user, ids)
         ids["volume_id"] = await user.create_volume("data", metadata={"k": "v"})
         await user.volume_at_rest(ids["volume_id"])
+        await self._snapshot(user, ids)
         group = {"server_group": {"name": "g", "policy": "anti-affinity"}}
         ids["server_group_id"] = (await user.post("compute", "/os-server-groups", group))["server_group"]["id"]
         await user.post("compute", "/os-keypairs", {"keypair": {"name": "key", "public_key": KEY}})
@@ -121,6 +122,16 @@ class Stage:
         await user.volume_at_rest(failed)
         ids["message_id"] = (await user.get("volume", "/messages"))["messages"][0]["id"]
         return ids
+
+    async def _snapshot(self, user: User, ids: dict[str, str]) -> None:
+        body = {"snapshot": {"volume_id": ids["volume_id"], "metadata": {"k": "v"}}}
+        ids["snapshot_id"] = (await user.post("volume", "/snapshots", body))["snapshot"]["id"]
+
+        async def rests() -> tuple[bool, Any]:
+            found = (await user.get("volume", f"/snapshots/{ids['snapshot_id']}"))["snapshot"]
+            return found["status"] == "available", found
+
+        await user.until(rests, "the snapshot is available")
 
     async def _server(self, user: User, ids: dict[str, str]) -> None:
         ids["server_id"] = await user.launch(
@@ -187,4 +198,5 @@ class Stage:
         services = (await self.admin.get("compute", "/os-services"))["services"]
         self.ids["compute_service_id"] = next(one["id"] for one in services if one["binary"] == "nova-compute")
         self.ids["alias"] = (await self.admin.get("network", "/extensions"))["extensions"][0]["alias"]
+        self.ids["host_name"] = (await self.admin.get("volume", "/os-services"))["services"][0]["host"]
         self.ids["volume_alias"] = (await self.admin.get("volume", "/extensions"))["extensions"][0]["alias"]

@@ -55,6 +55,8 @@ def test_who_is_excluded_never_succeeds_and_who_is_let_in_does(run: Run, tmp_pat
         world = World(tmp_path / "cloud", hosts=1)
         await world.start()
         stage = await Stage(world).build()
+        unmade = {(name, one) for name, _, route in routes(world) for one in parameters(route) - stage.ids.keys()}
+        assert {one for _, one in unmade} <= UNMADE, f"make one of each in stage.py: {sorted(unmade)}"
         bad = [one async for one in _excluded(stage)]
         for name in SERVICES:  # one at a time: the others go on answering it
             app = world.cloud._apps[name]
