@@ -67,10 +67,8 @@ class Conductor:
 
     async def _token(self, launch_id: str) -> str:
         """The token that a launch's flow keeps; the empty string once the flow has ended."""
-        record = await self._compute.journal.get(launch_id) if launch_id else None
-        if record is None or record.secret is None:
-            return ""
-        return self._compute.sealer.open(record.secret, "launch").decode()
+        secret = await self._compute.journal.secret_of(launch_id) if launch_id else None
+        return "" if secret is None else self._compute.sealer.open(secret, "launch").decode()
 
     async def server_facts(self, delivery: Delivery) -> Any:
         """A server, for the host that the row names and for no other."""

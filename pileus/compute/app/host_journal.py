@@ -41,12 +41,12 @@ class HostJournal:
 
     async def start(self, new: NewFlow, owner: str) -> FlowRecord:
         """Begin a host's flow, if the server's row still names that host and epoch. Raises: NotYours."""
-        known = await self._compute.journal.get(new.id)
-        if known is not None:
-            return known
         server = await servers.find(self._compute.database, new.subject)
         epoch = new.params.get("epoch")
         if server is None or f"host:{server.host}" != new.home or server.epoch != epoch:
+            known = await self._compute.journal.get(new.id)
+            if known is not None:
+                return known
             raise NotYours(server_id=new.subject, home=new.home, epoch=epoch)
         return await self._compute.journal.start(new, owner)
 

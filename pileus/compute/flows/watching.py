@@ -25,12 +25,13 @@ async def wait_for(
     while True:
         ended = compute.endings.expect(flow_id)
         try:
-            record = await compute.journal.get(flow_id)
-            if record is not None and record.state in ENDED:
+            state = await compute.journal.state_of(flow_id)
+            record = await compute.journal.get(flow_id) if state in ENDED else None
+            if record is not None:
                 return record
             if step.cancelled.is_set():
                 raise Cancelled(reason="it was asked to stop")
-            if record is None and step.is_repeat:
+            if state is None and step.is_repeat:
                 await nudge()
             if not await _first(step, ended, LOOK_AGAIN_S):
                 if await is_down(compute, host):
