@@ -37,7 +37,9 @@ async def main(orders: Orders) -> None:
     runtime = Runtime(f"process of {orders.host}")
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
-    transports = {path: SocketTransport(f"{orders.url}/{path}") for path in ("identity", "image", "networking", "volume")}
+    transports = {
+        path: SocketTransport(f"{orders.url}/{path}") for path in ("identity", "image", "networking", "volume")
+    }
 
     def peer(path: str, source: str) -> Peer:
         return Peer(KINDS.get(path, path), transports[path], runtime, source=source)

@@ -145,7 +145,15 @@ def test_a_launch_with_a_volume_runs_through_both_processes(tmp_path: Path, run:
         where = {step["step"]: step["process"] for step in attempt["steps"] if not step["sub"]}
         assert set(where) == set(range(1, 29))
         assert {number for number, process in where.items() if process == theirs} >= {14, 19, 22, 25, 28}
-        assert {number for number, process in where.items() if process == ours} >= {*range(1, 11), 15, 16, 17, 20, 23, 26}
+        assert {number for number, process in where.items() if process == ours} >= {
+            *range(1, 11),
+            15,
+            16,
+            17,
+            20,
+            23,
+            26,
+        }
 
         await user.delete("compute", f"/servers/{server}")
         assert await within(user.at_rest(server)) is None
