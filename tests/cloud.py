@@ -175,11 +175,12 @@ class World:
 
     async def finish_flows(self, timeout_s: float = 4 * 3600.0) -> None:
         """Return when no flow is at work any more. Raises: AssertionError, Lost."""
-        waited = 0.0
+        waited, pause = 0.0, 0.05
         while open_flows := await self.open_flows():
             assert waited < timeout_s, f"never at rest: {open_flows}"
-            await asyncio.sleep(0.25)
-            waited += 0.25
+            await asyncio.sleep(pause)
+            waited += pause
+            pause = min(pause * 1.2, 10.0)
 
     async def open_flows(self) -> list[dict[str, Any]]:
         """Flows that somebody is at work on, of every service; stuck ones are at rest."""
@@ -214,6 +215,7 @@ def let_go(cloud: Cloud) -> None:
         connection.close()
     if database._wal >= 0:
         os.close(database._wal)
+        os.close(database._index)
         database._wal = -1
     for agent in cloud.agents:
         agent._host.hypervisor._journal.close()  # type: ignore[attr-defined]

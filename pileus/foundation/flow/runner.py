@@ -281,8 +281,22 @@ class _Attempt:
             self._record.attempt += 1
             await self._write(RUNNING)
             return True
-        await self._flow.on_failure(self._context, self._params, failure)
-        await self._write(FAILED, failure)
+        await self._write(FAILED if await self._reported(failure) else STUCK, failure)
+        return False
+
+    async def _reported(self, failure: errors.Error) -> bool:
+        """Tell the flow that it failed; False when that fails too, again and again, and an operator must see it."""
+        for pause in (*self._flow.undo_retry_after_s, None):
+            try:
+                await self._flow.on_failure(self._context, self._params, failure)
+                return True
+            except (Crashed, StaleEpoch, asyncio.CancelledError, errors.Unavailable):
+                raise
+            except Exception:
+                log.exception("flow %s: its failure cannot be reported", self._flow.name)
+                if pause is None:
+                    return False
+            await self._runtime.sleep(pause)
         return False
 
     async def _undo(self, step: Step) -> bool:
@@ -301,7 +315,7 @@ class _Attempt:
                 log.warning("flow %s: undo of %s failed: %r", self._flow.name, step.name, failure)
                 if pause is None:
                     error = UndoFailed(step=step.name, reason=str(failure))
-                    await self._flow.on_failure(self._context, self._params, error)
+                    await self._reported(error)
                     await self._write(STUCK, error)
                     return False
             await self._runtime.sleep(pause)

@@ -38,6 +38,7 @@ class World:
     refuse: set[str] = field(default_factory=set)
     stubborn: set[str] = field(default_factory=set)
     hang: set[str] = field(default_factory=set)
+    deaf: bool = False  # whoever reports a failure fails
 
 
 def step(name: str) -> Step:
@@ -61,6 +62,8 @@ def step(name: str) -> Step:
 
 
 async def on_failure(context: StepContext[World], params: Params, error: errors.Error) -> None:
+    if context.services.deaf:
+        raise errors.Conflict("nobody listens")
     context.services.failed.append(error.text)
 
 
@@ -265,3 +268,10 @@ def test_a_runner_leaves_flows_that_it_does_not_know_to_others(tmp_path: Path) -
 
     record = simulate(1, history)
     assert (record.owner, record.epoch, record.steps) == ("newer release", 1, [])
+
+
+def test_a_failure_that_cannot_be_reported_is_parked_and_not_tried_for_ever(tmp_path: Path) -> None:
+    world = World(refuse={"guest"}, deaf=True)
+    record = run_alone(tmp_path, world)
+    assert (record.state, world.made) == ("stuck", {})
+    assert world.ran == list(NAMES)
