@@ -9,7 +9,7 @@ from pileus.foundation.http.schema import Param, digits, text
 from pileus.volume.service import VolumeService
 
 MOST = 1000
-"""The longest page; a larger limit, and 0, mean this."""
+"""The longest page; a larger limit means this."""
 
 T = TypeVar("T")
 
@@ -19,9 +19,8 @@ OFFSET = Param("offset", digits(0), repeat=True)
 
 
 def limit_of(request: Request[VolumeService]) -> int:
-    """How many at most: the last of several limits counts."""
-    wanted = request.count("limit")
-    return min(wanted, MOST) if wanted > 0 else MOST
+    """How many at most: the last of several limits counts; 0 is none at all."""
+    return min(request.count("limit"), MOST) if "limit" in request.query else MOST
 
 
 def marker_of(request: Request[VolumeService]) -> str | None:

@@ -24,13 +24,10 @@ DISABLE = Body(
 async def list_services(request: Request[VolumeService]) -> Response:
     """The volume-hosts, as administrators know them."""
     binary, host = request.first("binary"), request.first("host")
-    found = [] if binary not in (None, SCHEDULER) or host is not None else [_scheduler(request)]
+    found = [_scheduler(request)]
     for one in await services.all_services(request.service):
-        name = f"{one.host}@{one.backend}"
-        if binary not in (None, VOLUME) or host not in (None, name, one.host):
-            continue
         shown: dict[str, Any] = {
-            "binary": VOLUME, "host": name, "zone": request.service.settings.zone,
+            "binary": VOLUME, "host": f"{one.host}@{one.backend}", "zone": request.service.settings.zone,
             "status": "disabled" if one.is_disabled else "enabled",
             "state": "up" if one.is_alive else "down",
             "updated_at": to_micros(one.last_seen_at), "disabled_reason": one.reason,
@@ -41,7 +38,11 @@ async def list_services(request: Request[VolumeService]) -> Response:
         if request.version >= (3, 49):
             shown["backend_state"] = "up" if one.is_alive else "down"
         found.append(shown)
-    return answer({"services": found})
+    fitting = [
+        one for one in found
+        if binary in (None, one["binary"]) and host in (None, one["host"], one["host"].partition("@")[0])
+    ]  # fmt: skip
+    return answer({"services": fitting})
 
 
 def _scheduler(request: Request[VolumeService]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from pileus.volume.api.volume_schema import metadata, name
 
 CREATE = Body(
     "snapshot",
-    Field("volume_id", uuid, required=True),
+    Field("volume_id", nullable(uuid), required=True),
     Field("name", name),
     Field("description", name),
     Field("display_name", name),

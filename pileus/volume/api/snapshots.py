@@ -54,7 +54,7 @@ async def _find(request: Request[VolumeService]) -> Snapshot:
 
 async def create_snapshot(request: Request[VolumeService]) -> Response:
     asked = request.body["snapshot"]
-    volume = await volumes.get(request.service, request.context, asked["volume_id"])
+    volume = await volumes.get(request.service, request.context, asked["volume_id"] or "")
     request.authorize({"project_id": volume.project_id})
     wanted = snapshots.NewSnapshot(
         name=asked.get("name", asked.get("display_name")),

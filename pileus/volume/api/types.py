@@ -82,7 +82,7 @@ def _is_public(request: Request[VolumeService]) -> bool | None:
 
 
 def _page(request: Request[VolumeService], found: list[VolumeType]) -> list[VolumeType]:
-    """One page in the order asked for; types are few. Raises: MarkerNotFound (400)."""
+    """One page in the order asked for; types are few. Raises: MarkerNotFound (404)."""
     for key, way in reversed(read_sort(request, _SORTABLE)):
         found = sorted(found, key=lambda kind: _rank(getattr(kind, key)), reverse=way == "desc")
     marker = marker_of(request)

@@ -61,7 +61,7 @@ async def get(service: VolumeService, context: Context, snapshot_id: str) -> Sna
 
 
 async def page(service: VolumeService, query: VolumeQuery) -> list[Snapshot]:
-    """Raises: MarkerNotFound (400)."""
+    """Raises: MarkerNotFound (404)."""
     return await listings.snapshots(service.database, query)
 
 

@@ -164,7 +164,7 @@ async def get(service: VolumeService, context: Context, volume_id: str) -> Volum
 
 
 async def page(service: VolumeService, query: VolumeQuery) -> list[Volume]:
-    """Raises: MarkerNotFound (400)."""
+    """Raises: MarkerNotFound (404)."""
     return await listings.page(service.database, query)
 
 

@@ -59,8 +59,10 @@ class ServiceNotFound(NotFound):
     code = "volume.service.not-found"
 
 
-class MarkerNotFound(BadRequest):
-    message = "marker [{marker}] not found"
+class MarkerNotFound(NotFound):
+    """A page is to begin behind what is not there: this service says 404, others 400."""
+
+    message = "{marker} could not be found."
     code = "volume.list.marker-not-found"
 
 

@@ -55,7 +55,7 @@ def _statement(text: str) -> Statement:
 
 
 async def page(reader: Database, query: VolumeQuery) -> list[Volume]:
-    """The volumes of one page. Raises: MarkerNotFound (400)."""
+    """The volumes of one page. Raises: MarkerNotFound (404)."""
     values: dict[str, Any] = {"limit": query.limit, "offset": query.offset}
     where = _conditions(query, values)
     if query.marker is not None:
@@ -113,7 +113,7 @@ def _literal(part: str) -> str:
 async def _after(
     reader: Database, query: VolumeQuery, values: dict[str, Any], found: Statement, columns: Mapping[str, str]
 ) -> str:
-    """The condition for what comes after the marker in the query's order. Raises: MarkerNotFound (400)."""
+    """The condition for what comes after the marker in the query's order. Raises: MarkerNotFound (404)."""
     row = await reader.one(found, marker=query.marker)
     if row is None:
         raise MarkerNotFound(marker=query.marker)
@@ -157,7 +157,7 @@ _AFTER_SNAPSHOT = sql(
 
 
 async def snapshots(reader: Database, query: VolumeQuery) -> list[Snapshot]:
-    """The snapshots of one page. Raises: MarkerNotFound (400)."""
+    """The snapshots of one page. Raises: MarkerNotFound (404)."""
     values: dict[str, Any] = {"limit": query.limit, "offset": query.offset}
     where = _conditions(query, values, _SNAPSHOT_COLUMNS)
     if query.marker is not None:
