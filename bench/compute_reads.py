@@ -59,7 +59,7 @@ async def main() -> None:
         for name, path, version, token in CASES:
             rounds = options.rounds if "show" in name else max(options.rounds // 10, 10)
             spent = await measure(cloud, path, version, token, rounds)
-            print(f"{name:28} {spent:8.1f} us")  # noqa: T201
+            print(f"{name:28} {spent:8.1f} us")
         await cloud.compute.database.close()
         await runtime.stop()
 

@@ -17,6 +17,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pileus.compute.domain.candidate import Candidate, Wanted
@@ -172,6 +174,7 @@ async def main() -> None:
         await world.start()
         paths = Paths(world, options.servers)
         await paths.prepare()
+        world.runtime.settle()  # as the cloud's own process does
         if options.profile:
             await profile(paths, options.profile, options.lines)
         else:
@@ -204,4 +207,5 @@ async def table(paths: Paths) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())

@@ -195,6 +195,7 @@ async def _live(settings: CloudSettings) -> int:
     cloud = Cloud(settings, runtime)
     try:
         await cloud.start()
+        runtime.settle()
         click.echo(
             f"Pileus is up at {cloud.url} (region {settings.region}, hypervisor {settings.hypervisor}), "
             f"{runtime.monotonic() - began:.2f} s."

@@ -109,6 +109,15 @@ def _joined(document: bytes, admin: bytes | None, sight: Sight) -> bytes:
     return document + common if sight.form == "first" else document + common + later
 
 
+def _joined_for_admin(found: Listed, sight: Sight) -> bytes:
+    """`_text` of most servers in an administrator's list: at rest, without a fault."""
+    document, admin = found.document, found.admin
+    if document is None or admin is None or CUT in document:
+        return _text(found, sight)
+    common, later, _ = admin.split(CUT)
+    return document + common if sight.form == "first" else document + common + later
+
+
 def _status_text(status: str, sight: Sight) -> bytes:
     shown = sight.host_status == "all" or status == "UNKNOWN"
     return f',"host_status":"{status}"'.encode() if shown else b""
@@ -175,7 +184,8 @@ async def list_detailed(
         statuses = await _statuses(request, sight, (one.host for one in found))
         endings = {host: _status_text(status, sight) for host, status in statuses.items()}
         without = _status_text("", sight) if sight.host_status else b""
-        texts = [_text(one, sight) + endings.get(one.host, without) for one in found]
+        joined = _joined_for_admin if sight.is_admin and sight.form != "whole" else _text
+        texts = [joined(one, sight) + endings.get(one.host, without) for one in found]
     else:  # most callers, most servers: the documents as they are
         texts = [
             document if (document := one.document) is not None and CUT not in document else _text(one, sight)
