@@ -11,6 +11,7 @@ from typing import Any
 from pileus import __version__, running, secrets_file
 from pileus.compute.api.policies import POLICIES as COMPUTE_POLICIES
 from pileus.compute.api.routes import API as COMPUTE_API
+from pileus.compute.app.addresses import keep_addresses
 from pileus.compute.app.conductor import Conductor
 from pileus.compute.app.housekeeping import keep_house
 from pileus.compute.app.power import keep_looking
@@ -74,6 +75,7 @@ from pileus.network.app.service import network_service
 from pileus.network.host.agent import NetworkHost
 from pileus.network.host.messages import Messages
 from pileus.network.host.metadata import MetadataService
+from pileus.network.peers.servers import RestServers as NewsForServers
 from pileus.network.peers.service import BusNetworkService
 from pileus.network.store.tables import SCHEMA as NETWORK_SCHEMA
 from pileus.operations.api.control import OwnerAuthenticator
@@ -286,7 +288,8 @@ class Cloud:
         self._apps["placement"] = self._app(PLACEMENT_API, service, PLACEMENT_POLICIES, self._validator("placement"))
 
     def _network(self) -> None:
-        self.network = network_service(self.database, self.runtime, self.bus)
+        servers = NewsForServers(self._peer("compute", "network"), self._login("network"))
+        self.network = network_service(self.database, self.runtime, self.bus, servers=servers)
         network_bus.serve(self.network)
         self._apps["networking"] = self._app(NETWORK_API, self.network, NETWORK_POLICIES, self._validator("network"))
 
@@ -369,6 +372,7 @@ class Cloud:
         self.runtime.spawn(self.compute.runner.keep(), "leases of conductor")
         self.runtime.spawn(keep_looking(self.compute), "power of servers")
         self.runtime.spawn(keep_house(self.compute), "housekeeping of compute")
+        self.runtime.spawn(keep_addresses(self.compute), "addresses of servers")
 
     async def _volume_host(self) -> None:
         """The volume-host of the one back end that an embedded cloud has."""

@@ -5,6 +5,7 @@ from typing import Any
 from pileus.compute.api import (
     aggregates,
     discovery,
+    external_events,
     flavor_schema,
     flavors,
     instance_actions,
@@ -301,6 +302,13 @@ _AGGREGATES = (
     ),
 )  # fmt: skip
 
+_EVENTS = (
+    _route(
+        "POST", "/os-server-external-events", external_events.take_events, "os-server-external-events:create",
+        body=external_events.EVENTS,
+    ),
+)  # fmt: skip
+
 ROUTES: tuple[Route, ...] = (
     *_DISCOVERY,
     *_SERVERS,
@@ -312,6 +320,7 @@ ROUTES: tuple[Route, ...] = (
     *_LIMITS,
     *_OPERATORS,
     *_AGGREGATES,
+    *_EVENTS,
 )
 
 API = Api(

@@ -111,6 +111,11 @@ class ServerNotFound(NotFound):
     code = "compute.server.not-found"
 
 
+class NoServerOfEvents(NotFound):
+    message = "No instances found for any event"
+    code = "compute.event.no-server"
+
+
 class FlavorNotFound(NotFound):
     message = "Flavor {flavor_id} could not be found."
     code = "compute.flavor.not-found"

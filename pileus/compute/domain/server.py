@@ -3,6 +3,7 @@
 States change only through `server_states`; every other fact through `changed`, which refuses states.
 """
 
+from collections.abc import Mapping
 from typing import Any, NewType
 
 from msgspec import Struct, field
@@ -28,12 +29,15 @@ class Fault(Struct, frozen=True, omit_defaults=True):
     details: str = ""
 
 
+FIXED, FLOATING = "fixed", "floating"
+
+
 class Address(Struct, frozen=True, omit_defaults=True):
     """One address of an interface."""
 
     address: str
     subnet_id: str = ""
-    kind: str = "fixed"  # or "floating"
+    kind: str = FIXED  # or FLOATING
 
     @property
     def version(self) -> int:
@@ -183,6 +187,14 @@ def changed(server: Server, now: int, **facts: Any) -> Server:
     if not STATE_FIELDS.isdisjoint(facts):
         raise ValueError(f"only server_states changes {sorted(STATE_FIELDS.intersection(facts))}")
     return replace(server, updated_at=now, **facts)
+
+
+def with_addresses(server: Server, addresses: Mapping[str, tuple[Address, ...]]) -> Server:
+    """Return the server with these addresses by port; ports that it does not have are not its business yet."""
+    interfaces = tuple(
+        replace(known, addresses=addresses.get(known.port_id, known.addresses)) for known in server.interfaces
+    )
+    return server if interfaces == server.interfaces else replace(server, interfaces=interfaces)
 
 
 def lock(server: Server, now: int, *, by_admin: bool, reason: str | None = None) -> Server:

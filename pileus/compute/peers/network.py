@@ -16,7 +16,7 @@ from pileus.compute.domain.errors import (
     UnknownSecurityGroup,
 )
 from pileus.compute.domain.network_request import NetworkRequest, NicRequest
-from pileus.compute.domain.server import Address, Interface, Server
+from pileus.compute.domain.server import FLOATING, Address, Interface, Server
 from pileus.compute.peers.authority import Authority
 from pileus.foundation import errors
 from pileus.foundation.http.client import Answer, Peer
@@ -272,6 +272,25 @@ class Networks:
             else:
                 await self._ask("DELETE", path, service, expect=(204, 404))
 
+    async def addresses_of(
+        self, server_ids: Sequence[str], authority: Authority
+    ) -> dict[str, dict[str, tuple[Address, ...]]]:
+        """The addresses of these servers by port: the fixed ones, then the floating ones that lead to them."""
+        service = Authority(authority.service)
+        query = {"device_id": list(server_ids), "fields": ["id", "device_id", "fixed_ips"]}
+        ports = (await self._ask("GET", "/ports", service, query=query))["ports"]
+        floating: dict[str, list[Address]] = {}
+        if ports:
+            query = {"port_id": [port["id"] for port in ports], "fields": ["port_id", "floating_ip_address"]}
+            for one in (await self._ask("GET", "/floatingips", service, query=query))["floatingips"]:
+                found = floating.setdefault(one["port_id"], [])
+                found.append(Address(one["floating_ip_address"], kind=FLOATING))
+        by_server: dict[str, dict[str, tuple[Address, ...]]] = {}
+        for port in ports:
+            known = (*_fixed(port), *floating.get(port["id"], ()))
+            by_server.setdefault(port["device_id"], {})[port["id"]] = known
+        return by_server
+
     async def server_ports(self, authority: Authority) -> list[Any]:
         """Every port in the cloud that belongs to a server: id and device_id."""
         query = {"fields": ["id", "device_id", "device_owner"]}
@@ -317,6 +336,10 @@ def _new_port(
     return body
 
 
+def _fixed(port: Mapping[str, Any]) -> tuple[Address, ...]:
+    return tuple(Address(fixed["ip_address"], fixed["subnet_id"]) for fixed in port["fixed_ips"])
+
+
 def _vif(port: Mapping[str, Any], network: Mapping[str, Any], nic: NicRequest) -> Vif:
     return Vif(
         port_id=port["id"],
@@ -325,7 +348,7 @@ def _vif(port: Mapping[str, Any], network: Mapping[str, Any], nic: NicRequest) -
         mac=port["mac_address"],
         mtu=network.get("mtu") or 1500,
         tap="tap" + port["id"][:11],
-        addresses=tuple(Address(fixed["ip_address"], fixed["subnet_id"]) for fixed in port["fixed_ips"]),
+        addresses=_fixed(port),
         is_ours=nic.port_id is None,
         tag=nic.tag,
     )

@@ -7,7 +7,7 @@ import msgspec
 from msgspec.structs import replace
 
 from pileus.compute.domain.errors import ServerNotFound
-from pileus.compute.domain.server import Server, ServerId
+from pileus.compute.domain.server import FIXED, Server, ServerId
 from pileus.compute.domain.server_document import RENDERER, Documents
 from pileus.compute.domain.server_states import COUNTS_FOR_QUOTA
 from pileus.foundation.database import Database, Transaction, sql
@@ -64,6 +64,7 @@ _FORGET = sql("DELETE FROM compute_deleted_servers WHERE id = :id")
 _OF_HOST = sql("SELECT generation, data FROM compute_servers WHERE host = :host")
 _HOSTS = sql("SELECT DISTINCT host FROM compute_servers WHERE host IS NOT NULL ORDER BY host")
 _EVERY = sql("SELECT generation, data FROM compute_servers")
+_AFTER = sql("SELECT id FROM compute_servers WHERE id > :after AND host IS NOT NULL ORDER BY id LIMIT :most")
 _OF_GROUP = sql("SELECT id, host FROM compute_servers WHERE server_group_id = :group_id")
 _BUSY = sql("SELECT generation, data FROM compute_servers WHERE task_state IS NOT NULL ORDER BY updated_at LIMIT 1000")
 _EPOCHS = sql("SELECT id, epoch FROM compute_servers WHERE host = :host")
@@ -83,7 +84,7 @@ def _values(server: Server, generation: int, render: Render | None) -> dict[str,
         "image_id": server.image.id if server.image is not None else None, "flavor_id": server.flavor.id,
         "key_name": server.key_name, "server_group_id": server.server_group_id,
         "reservation_id": server.reservation_id,
-        "addresses": " ".join(a.address for interface in server.interfaces for a in interface.addresses),
+        "addresses": " ".join(a.address for one in server.interfaces for a in one.addresses if a.kind == FIXED),
         "vcpus": server.flavor.vcpus, "ram_mib": server.flavor.ram_mib,
         "is_counted": int(server.vm_state in COUNTS_FOR_QUOTA),
         "created_at": server.created_at, "updated_at": server.updated_at, "launched_at": server.launched_at,
@@ -186,6 +187,11 @@ async def everything(reader: Database) -> list[Server]:
 async def hosts(reader: Database) -> list[str]:
     """Every host that a server is on."""
     return [row["host"] for row in await reader.all(_HOSTS)]
+
+
+async def ids_after(reader: Database, after: str, most: int) -> list[str]:
+    """The servers that are somewhere, in order of their ids, from behind `after` on."""
+    return [row["id"] for row in await reader.all(_AFTER, after=after, most=most)]
 
 
 async def on_host(reader: Database | Transaction, host: str) -> list[Server]:

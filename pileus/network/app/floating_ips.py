@@ -6,7 +6,7 @@ import msgspec
 
 from pileus.foundation.database import Transaction
 from pileus.network.app import ports as port_cases
-from pileus.network.app import removal
+from pileus.network.app import removal, server_news
 from pileus.network.app.allocation import AddressRequest
 from pileus.network.app.ports import Actor, NewPort
 from pileus.network.app.quotas import admit_all
@@ -79,7 +79,9 @@ async def create(service: NetworkService, wanted: Sequence[NewFloatingIp], actor
         await admit_all(tx, service, [new.project_id for new in wanted], "floatingip")
         return [await _insert(tx, service, new, actor) for new in wanted]
 
-    return await service.transact(work)
+    made = await service.transact(work)
+    server_news.tell(service, [floating.port_id for floating in made])
+    return made
 
 
 async def _insert(tx: Transaction, service: NetworkService, new: NewFloatingIp, actor: Actor) -> FloatingIp:
@@ -185,7 +187,7 @@ async def update(
     Raises: as `create`; FloatingIPNotFound (404), RevisionNumberConstraintFailed (412).
     """
 
-    async def work(tx: Transaction) -> FloatingIp:
+    async def work(tx: Transaction) -> tuple[FloatingIp, FloatingIp]:
         found = await floating_ips.find(tx, floating_id)
         if found is None:
             raise FloatingIPNotFound(id=floating_id)
@@ -198,9 +200,12 @@ async def update(
         now = service.runtime.now()
         new = next_revision(old, new, now)
         await floating_ips.update(tx, old, new, now)
-        return new
+        return old, new
 
-    return await service.transact(work)
+    old, new = await service.transact(work)
+    if (old.port_id, old.fixed_ip_address) != (new.port_id, new.fixed_ip_address):
+        server_news.tell(service, [old.port_id, new.port_id])
+    return new
 
 
 async def _repoint(tx: Transaction, old: FloatingIp, change: FloatingIpChange, actor: Actor) -> FloatingIp:
@@ -221,7 +226,7 @@ async def delete(service: NetworkService, floating_id: str, *, revision: int | N
     Raises: FloatingIPNotFound (404), RevisionNumberConstraintFailed (412).
     """
 
-    async def work(tx: Transaction) -> None:
+    async def work(tx: Transaction) -> FloatingIp:
         found = await floating_ips.find(tx, floating_id)
         if found is None:
             raise FloatingIPNotFound(id=floating_id)
@@ -231,5 +236,7 @@ async def delete(service: NetworkService, floating_id: str, *, revision: int | N
         stored = await ports.find(tx, port_id)
         if stored is not None:
             await removal.remove_port(tx, stored)
+        return floating
 
-    await service.transact(work)
+    gone = await service.transact(work)
+    server_news.tell(service, [gone.port_id])

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pileus.foundation.database import Transaction
-from pileus.network.app import default_group, dhcp, macs, removal
+from pileus.network.app import default_group, dhcp, macs, removal, server_news
 from pileus.network.app.allocation import AddressRequest, Seat, assign, reassign
 from pileus.network.app.quotas import admit_all
 from pileus.network.app.revisions import expect, next_revision
@@ -253,6 +253,8 @@ async def update(
         return old, new
 
     old, new = await service.transact(work)
+    if new.port.fixed_ips != old.port.fixed_ips:
+        server_news.tell(service, [port_id])
     if new.fence.number != old.fence.number:
         if old.port.host and old.port.host != new.port.host:
             service.hosts.port_changed(old.port.host, port_id, new.port.network_id)

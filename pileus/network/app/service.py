@@ -12,6 +12,7 @@ from pileus.foundation.errors import ConcurrentChange
 from pileus.foundation.runtime import Runtime
 from pileus.network.domain.quota import DEFAULTS
 from pileus.network.peers.hosts import BusHosts, Hosts
+from pileus.network.peers.servers import NoServers, Servers
 
 T = TypeVar("T")
 
@@ -39,6 +40,7 @@ class NetworkService:
     bus: Bus
     hosts: Hosts
     settings: NetworkSettings
+    servers: Servers
 
     async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Run `work` in one transaction, again when somebody else was faster.
@@ -55,7 +57,11 @@ class NetworkService:
 
 
 def network_service(
-    database: Database, runtime: Runtime, bus: Bus, settings: NetworkSettings | None = None
+    database: Database,
+    runtime: Runtime,
+    bus: Bus,
+    settings: NetworkSettings | None = None,
+    servers: Servers | None = None,
 ) -> NetworkService:
     """The service over a bus that reaches the hosts."""
-    return NetworkService(database, runtime, bus, BusHosts(bus), settings or NetworkSettings())
+    return NetworkService(database, runtime, bus, BusHosts(bus), settings or NetworkSettings(), servers or NoServers())

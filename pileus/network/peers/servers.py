@@ -1,0 +1,38 @@
+"""Compute, as the network service needs it: somebody to tell that addresses of servers have changed."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from pileus.foundation.http.client import Peer
+
+TokenSource = Callable[[], Awaitable[str]]
+
+
+class Servers(Protocol):
+    """News for servers, never the truth: compute also looks by itself now and then."""
+
+    async def addresses_changed(self, server_ids: Sequence[str]) -> None:
+        """Let compute look at the ports of these servers again. Raises what compute refuses, Unavailable."""
+        ...
+
+
+class NoServers:
+    """A network service that stands alone."""
+
+    async def addresses_changed(self, server_ids: Sequence[str]) -> None:
+        """Nobody wants to know."""
+
+
+class RestServers:
+    """Compute behind its API."""
+
+    def __init__(self, peer: Peer, token: TokenSource):
+        self._peer = peer
+        self._token = token
+
+    async def addresses_changed(self, server_ids: Sequence[str]) -> None:
+        events = [{"name": "network-changed", "server_uuid": server_id} for server_id in server_ids]
+        await self._peer.ask(
+            "POST", "/v2.1/os-server-external-events", body={"events": events}, expect=(200, 207, 404),
+            token=await self._token(),
+        )  # fmt: skip
