@@ -112,7 +112,11 @@ async def _attachments(service: VolumeService, every: list[Volume]) -> list[Find
                 ))  # fmt: skip
             if held.status is not AttachStatus.ATTACHED or held.server_id is None:
                 continue
-            if not await service.servers.has_attachment(held.server_id, volume.id, held.id, authority):
+            try:
+                is_known = await service.servers.has_attachment(held.server_id, volume.id, held.id, authority)
+            except Error as error:
+                return [*found, _finding("compute answers", held.server_id, error.text, "pileus status")]
+            if not is_known:
                 found.append(_finding(
                     "no attachment whose owner is gone", held.id, f"server {held.server_id} has not volume {volume.id}",
                     f"openstack --os-volume-api-version 3.27 volume attachment delete {held.id}",

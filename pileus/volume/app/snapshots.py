@@ -43,6 +43,7 @@ async def create(service: VolumeService, context: Context, volume: Volume, wante
             image_metadata=found.image_metadata, is_bootable=found.is_bootable,
         )  # fmt: skip
         await within_quota(tx, found, {"snapshots": 1, "gigabytes": found.size_gib})
+        await volumes.save(tx, found, found)  # whoever deletes the volume meanwhile looks again
         await snapshots.insert(tx, snapshot)
         new = new_create(service.runtime, context, snapshot, is_live=found.status is VolumeStatus.IN_USE)
         return snapshot, await service.journal.insert(tx, new, service.runner.owner)

@@ -326,7 +326,7 @@ async def delete(
             raise WrongStatus(reason=DELETE_REFUSAL)
         for snapshot in taken:
             await snapshot_rows.save(tx, snapshot, begin_delete(snapshot, service.runtime.now(), force=force))
-        open_flows = await service.journal.open_of(tx, volume.id) if force or after is before else []
+        open_flows = await service.journal.open_of(tx, volume.id)
         if after is before and any(name == DELETE for _, name in open_flows):
             return None, []
         saved = before if after is before else await volumes.save(tx, before, after)

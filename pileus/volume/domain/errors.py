@@ -187,6 +187,13 @@ class BackendUnavailable(Unavailable):
     code = "volume.backend.unavailable"
 
 
+class BackendUnusable(Unavailable):
+    """The back end cannot begin its work."""
+
+    message = "Volumes cannot be kept in {path}: {reason}. Free it, or name another state directory."
+    code = "volume.backend.unusable"
+
+
 class BackendFull(Error):
     status = 507
     message = "The storage back end has no room for volume {volume_id}: free space, or choose a smaller size."

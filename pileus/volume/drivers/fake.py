@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from pileus.foundation.runtime import Runtime
-from pileus.volume.domain.errors import BackendFailed, BackendFull, BackendUnavailable, NoSuchVolumeThere
+from pileus.volume.domain.errors import BackendFull, BackendUnusable, NoSuchVolumeThere
 from pileus.volume.drivers.base import Capacity, ImageSource, Volume, VolumeSpec
 from pileus.volume.drivers.rehearsal import WORDS, Rehearsal, parse, read_rehearsal
 
@@ -60,7 +60,7 @@ class FakeBackend:
             for line in whole.splitlines():
                 self._remember(_decode(line))
         except msgspec.DecodeError as broken:
-            raise BackendFailed(action="find", volume_id="", log=f"{self._path}: {broken}") from broken
+            raise BackendUnusable(path=self._path, reason=f"it was not written by this program ({broken})") from broken
         os.ftruncate(self._fd, len(whole))
 
     def _open_file(self) -> None:
@@ -70,7 +70,7 @@ class FakeBackend:
         except OSError as taken:
             os.close(self._fd)
             self._fd = -1
-            raise BackendUnavailable(log=f"another process uses {self._path}") from taken
+            raise BackendUnusable(path=self._path, reason="another process uses it") from taken
 
     async def close(self) -> None:
         if self._fd >= 0:

@@ -20,6 +20,7 @@ from pileus.volume.domain.errors import (
     BackendFailed,
     BackendFull,
     BackendUnavailable,
+    BackendUnusable,
     CannotCopyLive,
     ImageRefused,
     NoSuchVolumeThere,
@@ -61,7 +62,7 @@ class FileBackend:
             for path in self._directory.glob(".volume-*"):
                 path.unlink()
         except OSError as failure:
-            raise BackendUnavailable(log=str(failure)) from failure
+            raise BackendUnusable(path=self._directory, reason=failure.strerror) from failure
 
     async def close(self) -> None:
         """Nothing is held."""

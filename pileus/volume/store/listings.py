@@ -71,7 +71,7 @@ async def count(reader: Database, query: VolumeQuery) -> tuple[int, int]:
     where = _conditions(query, values)
     text = f"SELECT COUNT(*) AS found, COALESCE(SUM(v.size_gib), 0) AS gib FROM volume_volumes v{_where(where)}"
     row = await reader.one(_statement(text), **values)
-    return (0, 0) if row is None else (row["found"], row["gib"])
+    return (0, 0) if row is None else (int(row["found"]), int(row["gib"]))
 
 
 def _where(conditions: list[str]) -> str:
@@ -94,7 +94,7 @@ def _conditions(query: VolumeQuery, values: dict[str, Any], columns: Mapping[str
     for key, value in query.equal.items():
         add(f"{columns[key]} = :e_{key}", f"e_{key}", value)
     for key, part in query.like.items():
-        add(f"{columns[key]} LIKE :l_{key} ESCAPE '!'", f"l_{key}", f"%{_literal(part)}%")
+        add(f"LOWER({columns[key]}) LIKE :l_{key} ESCAPE '!'", f"l_{key}", f"%{_literal(part.lower())}%")
     for number, (key, comparison, moment) in enumerate(query.times):
         add(f"{columns[key]} {_COMPARISONS[comparison]} :t_{number}", f"t_{number}", moment)
     for number, (name, value) in enumerate(query.metadata.items()):

@@ -93,4 +93,4 @@ async def everything(reader: Database) -> list[Snapshot]:
 async def used(reader: Database | Transaction, project_id: str) -> dict[str, tuple[int, int]]:
     """How many snapshots a project has and how many GiB they were, by the id of the volumes' type."""
     rows = await reader.all(_USED, project_id=project_id)
-    return {row["type_id"]: (row["snapshots"], row["gigabytes"]) for row in rows}
+    return {row["type_id"]: (row["snapshots"], int(row["gigabytes"])) for row in rows}

@@ -148,10 +148,10 @@ async def used(reader: Database | Transaction, project_id: str, names: Mapping[s
     found = {"volumes": 0, "gigabytes": 0, "snapshots": 0}
     for row in await reader.all(_USED, project_id=project_id):
         found["volumes"] += row["volumes"]
-        found["gigabytes"] += row["gigabytes"]
+        found["gigabytes"] += int(row["gigabytes"])
         name = names.get(row["type_id"], "")
         found[f"volumes_{name}"] = row["volumes"]
-        found[f"gigabytes_{name}"] = row["gigabytes"]
+        found[f"gigabytes_{name}"] = int(row["gigabytes"])
     for type_id, (count, gigabytes) in (await snapshots.used(reader, project_id)).items():
         found["snapshots"] += count
         found["gigabytes"] += gigabytes
@@ -177,13 +177,13 @@ async def is_type_used(reader: Database | Transaction, type_id: str) -> bool:
 
 async def allocated(reader: Database) -> dict[str, int]:
     """How many GiB were promised of each back end."""
-    return {row["backend"]: row["gib"] for row in await reader.all(_ALLOCATED)}
+    return {row["backend"]: int(row["gib"]) for row in await reader.all(_ALLOCATED)}
 
 
 async def usage(reader: Database, backend: str) -> list[tuple[str, int, int]]:
     """Project, number of volumes, their GiB."""
     rows = await reader.all(_USAGE, backend=backend)
-    return [(row["project_id"], row["volumes"], row["gib"]) for row in rows]
+    return [(row["project_id"], row["volumes"], int(row["gib"])) for row in rows]
 
 
 async def let_go(reader: Database, before: int) -> list[tuple[str, str]]:

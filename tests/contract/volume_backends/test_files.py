@@ -13,7 +13,7 @@ import pytest
 
 from pileus.foundation.errors import Error
 from pileus.foundation.runtime import Completed, Runtime
-from pileus.volume.domain.errors import BackendFull, BackendUnavailable, ImageDamaged, ImageRefused
+from pileus.volume.domain.errors import BackendFull, BackendUnavailable, BackendUnusable, ImageDamaged, ImageRefused
 from pileus.volume.drivers.base import VolumeSpec
 from pileus.volume.drivers.file import FileBackend
 from tests.conftest import Run
@@ -293,3 +293,11 @@ def test_a_conversion_that_is_stopped_leaves_nothing(directory: Path, run: Run, 
 
     began, end = asyncio.Event(), asyncio.Event()
     run(stop_it)
+
+
+def test_a_directory_that_cannot_be_made_stops_the_start_and_says_so(
+    tmp_path: Path, runtime: Runtime, run: Run
+) -> None:
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(BackendUnusable, match="Volumes cannot be kept in .*taken"):
+        run(FileBackend(tmp_path / "taken" / "volumes", runtime).open)

@@ -6,7 +6,7 @@ import pytest
 
 from pileus.foundation.errors import Error
 from pileus.foundation.runtime import Runtime
-from pileus.volume.domain.errors import BackendFailed, BackendFull, BackendUnavailable
+from pileus.volume.domain.errors import BackendFailed, BackendFull, BackendUnavailable, BackendUnusable
 from pileus.volume.drivers.base import VolumeSpec
 from pileus.volume.drivers.fake import FILE, FakeBackend
 from pileus.volume.drivers.rehearsal import DELAY, FAIL, BadRehearsal, parse
@@ -140,3 +140,9 @@ def test_the_file_does_not_grow_with_what_is_gone(tmp_path: Path, runtime: Runti
     again = FakeBackend(tmp_path, runtime)
     run(again.open)
     assert [volume.volume_id for volume in run(again.list_volumes)] == [kept.volume_id]
+
+
+def test_a_file_of_somebody_else_stops_the_start_and_says_so(tmp_path: Path, runtime: Runtime, run: Run) -> None:
+    (tmp_path / FILE).write_bytes(b"not ours\n")
+    with pytest.raises(BackendUnusable, match="not written by this program"):
+        run(FakeBackend(tmp_path, runtime).open)
