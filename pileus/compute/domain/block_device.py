@@ -77,6 +77,15 @@ class BlockDevice(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Whether a volume has to be made for it first."""
         return self.is_volume and self.volume_id is None
 
+    @property
+    def is_made(self) -> bool:
+        """Whether its volume is made for the server, or was; the others are brought."""
+        return self.is_volume and self.source != "volume"
+
+    def as_asked(self) -> "BlockDevice":
+        """The device before anything was made or attached for it."""
+        return replace(self, volume_id=None if self.is_made else self.volume_id, attachment_id=None)
+
 
 class DiskSizes(Struct, frozen=True):
     """How much local disk a flavor grants besides the root."""

@@ -9,7 +9,7 @@ import msgspec
 
 from pileus.compute.domain.errors import AttemptsUsedUp
 from pileus.compute.domain.server import Fault, Server, changed
-from pileus.compute.domain.server_states import Action, TaskState, advance, fail
+from pileus.compute.domain.server_states import Action, TaskState, VmState, advance, fail
 from pileus.compute.flows.saving import Outcome, save_server
 from pileus.compute.flows.watching import cancel_flow, wait_for
 from pileus.compute.service import SCHEDULER, Compute, host_topic
@@ -17,6 +17,7 @@ from pileus.compute.store import servers
 from pileus.foundation import errors
 from pileus.foundation.context import Context
 from pileus.foundation.flow import Cancelled, Flow, NewFlow, Step, StepContext
+from pileus.foundation.flow.model import UndoFailed
 from pileus.foundation.trace import Event, Trace
 
 NAME = "launch-server"
@@ -93,14 +94,24 @@ async def release_place(step: StepContext[Compute], params: LaunchParams) -> Non
         await cancel_flow(step, build_id(step.flow.id, step.attempt), host=placed.host)
 
     def without_host(server: Server) -> Server:
-        if server.action is not Action.LAUNCH or server.host is None:
+        if server.host is None or not _is_coming_up(server):
             return server
         now = compute.runtime.now()
-        return changed(advance(server, TaskState.SCHEDULING, now), now, host=None, node=None, interfaces=())
+        if server.action is Action.LAUNCH:
+            server = advance(server, TaskState.SCHEDULING, now)
+        devices = tuple(device.as_asked() for device in server.block_devices)
+        return changed(server, now, host=None, node=None, interfaces=(), block_devices=devices)
 
     server = await save_server(compute, params.server_id, without_host)
     if server is None or server.host is None:
         await compute.placement.release(params.server_id)
+
+
+def _is_coming_up(server: Server) -> bool:
+    """Whether a launch may still change it: one that was stuck has left it in ERROR."""
+    return server.action is Action.LAUNCH or (
+        server.action is None and server.vm_state is VmState.ERROR and server.launched_at is None
+    )
 
 
 async def build(step: StepContext[Compute], params: LaunchParams) -> None:
@@ -138,7 +149,10 @@ async def report_failure(step: StepContext[Compute], params: LaunchParams, error
             return server
         now = compute.runtime.now()
         fault = Fault(error.text, now, code=500, details=f"{error.code} {error.facts}")
-        return changed(fail(server, Action.LAUNCH, fault, now), now, host=None, node=None)
+        server = fail(server, Action.LAUNCH, fault, now)
+        if error.code == UndoFailed.code:  # something of it may still be there: that is the place to look for it
+            return server
+        return changed(server, now, host=None, node=None)
 
     await save_server(compute, params.server_id, failed, Outcome(step.request_id, Action.LAUNCH, error.text))
 

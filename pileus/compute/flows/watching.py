@@ -8,8 +8,9 @@ from pileus.compute.domain.errors import HostUnavailable
 from pileus.compute.service import Compute, host_topic
 from pileus.compute.store import services
 from pileus.foundation.database import Transaction
+from pileus.foundation.errors import Error, from_wire, to_wire
 from pileus.foundation.flow import Cancelled, FlowRecord, StepContext
-from pileus.foundation.flow.model import ENDED
+from pileus.foundation.flow.model import ENDED, STUCK
 
 LOOK_AGAIN_S = 2.0
 
@@ -19,14 +20,15 @@ async def wait_for(
 ) -> FlowRecord:
     """Return the flow as it ended. A flow that has not begun after a while is nudged again.
 
-    Raises: Cancelled when ours is; HostUnavailable when the host is down.
+    Raises: Cancelled when ours is; HostUnavailable when the host is down; UndoFailed, as its kind, when it is stuck.
     """
     compute = step.services
     while True:
         ended = compute.endings.expect(flow_id)
         try:
             state = await compute.journal.state_of(flow_id)
-            record = await compute.journal.get(flow_id) if state in ENDED else None
+            record = await compute.journal.get(flow_id) if state in (*ENDED, STUCK) else None
+            _check_stuck(record)
             if record is not None:
                 return record
             if step.cancelled.is_set():
@@ -55,7 +57,8 @@ async def _first(step: StepContext[Any], ended: Any, seconds: float) -> bool:
 async def cancel_flow(step: StepContext[Compute], flow_id: str, *, host: str) -> None:
     """Have a host's flow unwind, and return when it has ended. Of a dead host it is closed without the host.
 
-    A flow that has not begun yet is kept from beginning.
+    A flow that has not begun yet is kept from beginning. Raises: UndoFailed, as its kind, when it is stuck: then what
+    it began must stay ours to remove.
     """
     compute = step.services
 
@@ -70,6 +73,7 @@ async def cancel_flow(step: StepContext[Compute], flow_id: str, *, host: str) ->
             record = await compute.journal.get(flow_id)
             if record is None or record.state in ENDED:
                 return
+            _check_stuck(record)
             compute.bus.cast(host_topic(host), "cancel", {"flow_id": flow_id}, request_id=step.request_id)
             try:
                 async with compute.runtime.timeout(LOOK_AGAIN_S):
@@ -79,6 +83,11 @@ async def cancel_flow(step: StepContext[Compute], flow_id: str, *, host: str) ->
                     await compute.journal.close(flow_id, record.epoch)
         finally:
             compute.endings.forget(flow_id, ended)
+
+
+def _check_stuck(record: FlowRecord | None) -> None:
+    if record is not None and record.state == STUCK:
+        raise from_wire(record.error or to_wire(Error()))
 
 
 async def is_down(compute: Compute, host: str) -> bool:

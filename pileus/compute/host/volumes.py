@@ -76,7 +76,7 @@ async def release_devices(host: HostServices, server: Server, *, token: str) -> 
     for attachment in await host.volumes.attachments_of_server(server.id, authority):
         await host.volumes.drop(attachment["id"], authority)
     for device in server.block_devices:
-        if not device.needs_volume:
+        if not device.is_made:
             continue
         made = await host.volumes.find_by_metadata(MARK, device.id, authority)
         if made is None:

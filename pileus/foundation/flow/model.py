@@ -35,7 +35,9 @@ class DeadlineExceeded(Error):
 
 class UndoFailed(Error):
     code = "flow.undo-failed"
-    message = "What was begun could not be taken back at step {step} ({reason}); see 'pileus flows'."
+    message = (
+        "What was begun could not be taken back at step {step} ({reason}); see 'pileus flows'. What had failed: {why}"
+    )
 
 
 class NewFlow(msgspec.Struct, omit_defaults=True):

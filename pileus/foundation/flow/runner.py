@@ -273,7 +273,7 @@ class _Attempt:
             line = self._begin(position, step)
             if line.state == "undone":
                 continue
-            if not await self._undo(step):
+            if not await self._undo(step, failure):
                 return False
             line.state = "undone"
             await self._write()
@@ -299,7 +299,7 @@ class _Attempt:
             await self._runtime.sleep(pause)
         return False
 
-    async def _undo(self, step: Step) -> bool:
+    async def _undo(self, step: Step, why: errors.Error) -> bool:
         """Take a step back; after the last try the flow is parked as stuck, for an operator to see."""
         assert step.undo is not None
         for pause in (*self._flow.undo_retry_after_s, None):
@@ -314,7 +314,7 @@ class _Attempt:
             except Exception as failure:
                 log.warning("flow %s: undo of %s failed: %r", self._flow.name, step.name, failure)
                 if pause is None:
-                    error = UndoFailed(step=step.name, reason=str(failure))
+                    error = UndoFailed(why=why.facts.get("why", why.text), step=step.name, reason=str(failure))
                     await self._reported(error)
                     await self._write(STUCK, error)
                     return False

@@ -3,6 +3,7 @@
 from typing import Any
 
 from pileus.foundation.errors import Error
+from pileus.foundation.flow.model import STUCK
 from pileus.image.app.downloads import verify
 from pileus.image.domain.image import Image
 from pileus.image.domain.status import Status
@@ -30,7 +31,7 @@ async def audit(service: ImageService, *, read_bytes: bool = False) -> list[Find
         if read_bytes and image.location and not wrong:
             wrong = await _hash(service, image)
         findings += wrong
-    return findings
+    return [*findings, *await _flows(service)]
 
 
 def _finding(invariant: str, subject: str, found: str, mend: str) -> Finding:
@@ -54,6 +55,16 @@ async def _state(service: ImageService, image: Image) -> list[Finding]:
     if image.status != Status.SAVING or await uploads.find(service.database, image.id):
         return []
     return [_finding("an accepted upload is not lost", image.id, "saving, and nobody brings bytes", "delete it")]
+
+
+async def _flows(service: ImageService) -> list[Finding]:
+    if service.imports is None:
+        return []
+    return [
+        _finding("no flow is stuck", record.id, f"{record.name} of {record.subject}",
+                 f"pileus flows resume {record.id}, or abandon")
+        for record in await service.imports.journal.all_open() if record.state == STUCK
+    ]  # fmt: skip
 
 
 async def _hash(service: ImageService, image: Image) -> list[Finding]:
