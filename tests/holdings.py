@@ -42,6 +42,7 @@ class Holdings:
     inventories: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)  # capacity and use
     providers: dict[str, str] = field(default_factory=dict)  # host -> provider
     volumes: dict[str, Volume] = field(default_factory=dict)
+    snapshots: dict[str, tuple[str, str, int]] = field(default_factory=dict)  # volume, status, GiB
     data: dict[str, HeldData] = field(default_factory=dict)  # what the back end has, by volume
     images: dict[str, tuple[str, str, bool]] = field(default_factory=dict)  # name, status, whether made of a server
     flows: list[dict[str, Any]] = field(default_factory=list)  # those that have not ended
@@ -78,6 +79,8 @@ def holdings(state_dir: Path) -> Holdings:
         for row in connection.execute("SELECT data FROM volume_volumes"):
             volume = msgspec.msgpack.decode(row["data"], type=Volume)
             found.volumes[volume.id] = volume
+        for row in connection.execute("SELECT id, volume_id, status, size_gib FROM volume_snapshots"):
+            found.snapshots[row["id"]] = (row["volume_id"], row["status"], row["size_gib"])
         for row in connection.execute("SELECT id, name, status, properties FROM image_images"):
             found.images[row["id"]] = (row["name"], row["status"], "snapshot" in row["properties"])
     finally:
@@ -282,12 +285,28 @@ def _of_volumes(held: Holdings) -> Iterator[str]:
             yield f"{name} has attachments {[one.status for one in volume.attachments]}"
         if volume.status in HOLDS_DATA and is_plain and (data is None or data.size_gib != volume.size_gib):
             yield f"{name} of {volume.size_gib} GiB has {data}"
+    yield from _of_snapshots(held)
     for volume_id, data in held.data.items():
+        if volume_id in held.snapshots:
+            continue
         known = held.volumes.get(volume_id)
         if known is None or (known.status is VolumeStatus.ERROR and not known.attachments):
             yield f"data of volume {volume_id} ({known.status if known else 'gone'}): {data}"
         elif set(data.users) != {one.id for one in known.attachments if one.connector is not None}:
             yield f"volume {volume_id} is connected for {data.users}, not for {[one.id for one in known.attachments]}"
+
+
+def _of_snapshots(held: Holdings) -> Iterator[str]:
+    for snapshot_id, (volume_id, status, size_gib) in held.snapshots.items():
+        data = held.data.get(snapshot_id)
+        if status not in ("available", "error", "error_deleting"):
+            yield f"snapshot {snapshot_id} is not at rest: {status}"
+        if status == "available" and (data is None or data.size_gib != size_gib):
+            yield f"snapshot {snapshot_id} of {size_gib} GiB has {data}"
+        if status == "error" and data is not None:
+            yield f"snapshot {snapshot_id} could not be taken and has {data}"
+        if volume_id not in held.volumes:
+            yield f"snapshot {snapshot_id} is of volume {volume_id}, which is gone"
 
 
 def _of_attachments(held: Holdings) -> Iterator[str]:

@@ -275,6 +275,37 @@ async def extend_volume(stage: Stage) -> None:
     await stage.user.post("volume", f"/volumes/{stage.ids[DISK]}/action", {"os-extend": {"new_size": 3}})
 
 
+async def create_snapshot(stage: Stage) -> None:
+    body = {"snapshot": {"volume_id": stage.ids[DISK], "name": "before"}}
+    stage.ids["made"] = (await stage.user.post("volume", "/snapshots", body))["snapshot"]["id"]
+
+
+async def a_snapshot(stage: Stage) -> None:
+    await a_volume(stage)
+    await create_snapshot(stage)
+    stage.ids["snapshot"] = stage.ids.pop("made")
+    await stage.world.finish_flows()
+
+
+async def delete_snapshot(stage: Stage) -> None:
+    await stage.user.delete("volume", f"/snapshots/{stage.ids['snapshot']}")
+
+
+def snapshots(*statuses: str) -> Any:
+    """There are these snapshots of the volume, which is as it was."""
+
+    def seen(stage: Stage, held: Holdings) -> bool:
+        return bool(_FREE(stage, held)) and [status for _, status, _ in held.snapshots.values()] == list(statuses)
+
+    return seen
+
+
+def was_never_taken(stage: Stage, held: Holdings) -> bool:
+    """No data but the volume's; a snapshot that was promised is in error."""
+    promised = ["error"] * ("made" in stage.ids or len(held.snapshots))
+    return bool(snapshots(*promised)(stage, held)) and set(held.data) == {stage.ids[DISK]}
+
+
 async def a_server_and_a_volume(stage: Stage) -> None:
     await a_volume(stage)
     await a_server(stage)
@@ -351,6 +382,10 @@ VOLUME_SCENARIOS = (
     Scenario("create-volume", ("create-volume",), nothing, create_volume, _FREE, was_never_made),
     Scenario("create-volume-from-image", ("create-volume",), nothing, create_volume_from_image, _FREE, was_never_made),
     Scenario("delete-volume", ("delete-volume",), a_volume, delete_volume, volume_is_gone, _FREE, volume_in_error),
+    Scenario("create-snapshot", ("create-snapshot",), a_volume, create_snapshot, snapshots("available"),
+             was_never_taken),
+    Scenario("delete-snapshot", ("delete-snapshot",), a_snapshot, delete_snapshot, snapshots(), snapshots("available"),
+             snapshots("error_deleting")),
     Scenario("extend-volume", ("extend-volume",), a_volume, extend_volume, volume(VolumeStatus.AVAILABLE, 3), _FREE,
              volume_in_error),
     Scenario("extend-attached-volume", ("extend-volume",), a_server_with_a_volume, extend_volume,
