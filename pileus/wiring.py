@@ -205,6 +205,7 @@ class Cloud:
         """Answer what is under way, leave guests as they are, and make everything durable."""
         for listener in reversed(self._listeners):
             await listener.stop()
+        await self.runtime.quiesce()  # flows stop where they are and go on in the next life; no driver fails under them
         for agent in self.agents:
             await agent.stop()
         for close in reversed(self._closers):

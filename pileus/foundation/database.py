@@ -235,7 +235,7 @@ class SqliteDatabase:
     async def durable(self) -> None:
         target = self._commits
         while self._synced < target:
-            if self._syncing is None:
+            if self._syncing is None or self._syncing.done():  # done: cancelled before it began
                 self._syncing = self._runtime.spawn(self._sync(), "database-sync")
             await asyncio.shield(self._syncing)
 

@@ -175,10 +175,12 @@ class Runtime:
 
     async def quiesce(self) -> None:
         """Cancel what was spawned and wait until it has ended; threads still work."""
-        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        tasks = {task for task in self._tasks if task is not asyncio.current_task()}
+        while tasks:
+            for task in tasks:
+                task.cancel()
+            # A cancellation may coincide with something else that ends a wait, and be lost: ask again.
+            _, tasks = await asyncio.wait(tasks, timeout=1.0)
 
     async def stop(self) -> None:
         """Cancel what was spawned and close the pools."""
