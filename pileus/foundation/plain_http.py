@@ -1,7 +1,7 @@
 """A small HTTP/1.1 server for one listening socket whose clients are not trusted.
 
-One request per connection, bounded in size, time and number. The handler gets the method, the path and the address
-that the connection came from; of the client's headers it sees none, so none can be believed.
+One request per connection, bounded in size, time and number. The handler gets the method, the path, the body and the
+address that the connection came from; of the client's headers it sees none, so none can be believed.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import http
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pileus.foundation.errors import Error
 from pileus.foundation.runtime import Runtime
@@ -27,6 +27,7 @@ class PlainRequest:
     method: str
     path: str  # without the query, as it was sent: nothing is decoded
     peer: str  # the address the connection came from
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ class PlainServer:
     """Serves one socket until it is closed; closing ends open connections too.
 
     At most `connections` are open at once, of them at most `per_peer` from one address; more are dropped unanswered,
-    so that one client cannot keep the others out or use up the process's file descriptors.
+    so that one client cannot keep the others out or use up the process's file descriptors. Bodies of more than
+    `body_bytes` are refused, and so are those that do not tell their length.
     """
 
     def __init__(
@@ -55,12 +57,14 @@ class PlainServer:
         connections: int = 128,
         per_peer: int = 16,
         timeout_s: float = 10.0,
+        body_bytes: int = 0,
     ):
         self._runtime = runtime
         self._handler = handler
         self._connections = connections
         self._per_peer = per_peer
         self._timeout_s = timeout_s
+        self._body_bytes = body_bytes
         self._open: dict[asyncio.StreamWriter, str] = {}  # to the address of the other end
         self._server: asyncio.Server | None = None
 
@@ -104,6 +108,11 @@ class PlainServer:
         request = _parse(head, peer)
         if request is None:
             return _refusal(400), True
+        length = _length(head)
+        if length is None or length > self._body_bytes:
+            return _refusal(400 if length is None else 413), True
+        if length:
+            request = replace(request, body=await reader.readexactly(length))
         with_body = request.method != "HEAD"
         try:
             return await self._handler(request), with_body
@@ -130,6 +139,21 @@ def _parse(head: bytes, peer: str) -> PlainRequest | None:
     if not target.startswith("/") or not target.isprintable():
         return None
     return PlainRequest(method, target.partition("?")[0], peer)
+
+
+def _length(head: bytes) -> int | None:
+    """How long the body is that follows, or None when that is not told in a way that can be believed."""
+    found = [0]
+    for line in head.split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"transfer-encoding":
+            return None
+        if name.strip().lower() == b"content-length":
+            text = value.strip()
+            if not text.isdigit() or len(text) > 9:
+                return None
+            found.append(int(text))
+    return found[-1] if len(found) < 3 else None
 
 
 def _encode(answer: PlainAnswer, with_body: bool) -> bytes:

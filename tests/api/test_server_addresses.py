@@ -99,6 +99,32 @@ def test_a_floating_ip_is_seen_at_its_server_as_long_as_it_points_there(tmp_path
     tell(tmp_path, story)
 
 
+def test_a_guest_is_told_its_floating_ip_and_its_new_addresses(tmp_path: Path) -> None:
+    async def story(world: World, admin: User, user: User, server: str, outside: str) -> None:
+        port = await port_of(admin, server)
+        agent = next(one for one in world.cloud.agents if one._host.host == port["binding:host_id"])
+        network, fixed = port["network_id"], port["fixed_ips"][0]["ip_address"]
+
+        async def told(address: str) -> dict[str, bytes]:
+            found = await agent._host.documents.documents(network, address)
+            keys = ("public-ipv4", "local-ipv4")
+            return {key: found[f"latest/meta-data/{key}"] for key in keys} if found is not None else {}
+
+        assert await told(fixed) == {"public-ipv4": b"", "local-ipv4": fixed.encode()}
+        _, floating = await floating_ip(user, outside, port_id=port["id"])
+        await comes_to_show(user, server, [("fixed", fixed), ("floating", floating)])
+        await world.settle()
+        assert await told(fixed) == {"public-ipv4": floating.encode(), "local-ipv4": fixed.encode()}
+        change = {"port": {"fixed_ips": [{"ip_address": "10.0.0.77"}]}}
+        await user.need("network", "PUT", f"/ports/{port['id']}", change)
+        await comes_to_show(user, server, [("fixed", "10.0.0.77")])
+        await world.settle()
+        assert await told("10.0.0.77") == {"public-ipv4": b"", "local-ipv4": b"10.0.0.77"}
+        assert await told(fixed) == {}
+
+    tell(tmp_path, story)
+
+
 def test_a_server_is_not_found_by_its_floating_ip(tmp_path: Path) -> None:
     async def story(world: World, admin: User, user: User, server: str, outside: str) -> None:
         port = await port_of(user, server)

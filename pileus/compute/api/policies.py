@@ -47,7 +47,8 @@ _OF_MEMBERS = """
     os-admin-password  os-attach-interfaces:create  os-attach-interfaces:delete  os-console-output
     os-deferred-delete:force  os-deferred-delete:restore  os-lock-server:lock  os-lock-server:unlock
     os-pause-server:pause  os-pause-server:unpause  os-remote-consoles  os-security-groups:add
-    os-security-groups:remove  os-server-groups:create  os-server-groups:delete  os-server-tags:delete
+    os-security-groups:remove  os-server-groups:create  os-server-groups:delete  os-server-password:clear
+    os-server-tags:delete
     os-server-tags:delete_all  os-server-tags:update  os-server-tags:update_all  os-suspend-server:resume
     os-suspend-server:suspend  os-volumes-attachments:create  os-volumes-attachments:delete
     os-volumes-attachments:update  server-metadata:create  server-metadata:delete  server-metadata:update
@@ -59,6 +60,7 @@ _OF_READERS = """
     ips:index  ips:show  os-attach-interfaces:list  os-attach-interfaces:show  os-flavor-extra-specs:index
     os-flavor-extra-specs:show  os-instance-actions:list  os-instance-actions:show  os-quota-sets:detail
     os-quota-sets:show  os-security-groups:list  os-server-groups:index  os-server-groups:show
+    os-server-password:show
     os-server-tags:index  os-server-tags:show  os-simple-tenant-usage:show  os-volumes-attachments:index
     os-volumes-attachments:show  server-metadata:index  server-metadata:show  servers:detail  servers:index
     servers:show

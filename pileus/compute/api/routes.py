@@ -136,6 +136,11 @@ _SERVER_PARTS = (
     _route("DELETE", _TAG, server_parts.delete_tag, "os-server-tags:delete", 204, since="2.26", late=True),
     _route("GET", f"{_SERVER}/ips", server_parts.list_addresses, "ips:index", late=True),
     _route("GET", f"{_SERVER}/ips/{{network_label}}", server_parts.show_addresses, "ips:show", late=True),
+    _route("GET", f"{_SERVER}/os-server-password", server_parts.show_password, "os-server-password:show", late=True),
+    _route(
+        "DELETE", f"{_SERVER}/os-server-password", server_parts.clear_password, "os-server-password:clear", 204,
+        late=True,
+    ),
     _route(
         "GET", f"{_SERVER}/os-security-groups", server_parts.list_security_groups, "os-security-groups:list", late=True
     ),

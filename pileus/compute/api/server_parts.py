@@ -4,7 +4,7 @@ from typing import Any
 
 from pileus.compute.api.reach import reach_server
 from pileus.compute.api.server_schema import TAG
-from pileus.compute.app import consoles, metadata, security_groups, tags
+from pileus.compute.app import consoles, guest_passwords, metadata, security_groups, tags
 from pileus.compute.domain.errors import MetadataItemNotFound, TagNotFound
 from pileus.compute.domain.server import Server
 from pileus.compute.domain.server_document import addresses
@@ -115,6 +115,19 @@ async def show_addresses(request: Request[Compute]) -> Response:
     if label not in found:
         raise LabelNotFound
     return answer({label: found[label]})
+
+
+# -- password ---------------------------------------------------------------------------------------------------------
+async def show_password(request: Request[Compute]) -> Response:
+    """What the guest left; the empty text when it left nothing."""
+    server = await reach_server(request)
+    return answer({"password": server.guest_password})
+
+
+async def clear_password(request: Request[Compute]) -> Response:
+    server = await reach_server(request)
+    await guest_passwords.clear(request.service, request.context, server.id)
+    return empty()
 
 
 # -- security groups --------------------------------------------------------------------------------------------------

@@ -3,9 +3,11 @@
 import logging
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from pileus.compute.domain.server import Address, Server, with_addresses
-from pileus.compute.flows.saving import save_server
-from pileus.compute.service import Compute
+from pileus.compute.flows.saving import Change, save_server
+from pileus.compute.service import Compute, host_topic
 from pileus.compute.store import servers
 from pileus.foundation.errors import ConcurrentChange, Error
 
@@ -32,14 +34,20 @@ async def _take_over(compute: Compute, server_id: str, addresses: Mapping[str, t
         was_changed = after is not server
         return after
 
+    saved = await _saved(compute, server_id, change)
+    if was_changed and saved is not None and saved.host is not None:
+        interfaces = msgspec.to_builtins(saved.interfaces)
+        compute.bus.cast(host_topic(saved.host), "interfaces", {"server_id": server_id, "interfaces": interfaces})
+    return was_changed
+
+
+async def _saved(compute: Compute, server_id: str, change: Change) -> Server | None:
     for _ in range(TRIES - 1):
         try:
-            await save_server(compute, server_id, change)
-            return was_changed
+            return await save_server(compute, server_id, change)
         except ConcurrentChange:
             continue
-    await save_server(compute, server_id, change)
-    return was_changed
+    return await save_server(compute, server_id, change)
 
 
 async def look(compute: Compute) -> int:

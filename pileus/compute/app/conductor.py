@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from pileus.compute.app import guest_passwords
 from pileus.compute.app.audit import audit
 from pileus.compute.app.host_journal import HostJournal
 from pileus.compute.app.launch_trace import NoTrace, launch_trace
@@ -36,6 +37,7 @@ class Conductor:
             "server.data": self.server_data,
             "server.facts": self.server_facts,
             "server.power": self.server_power,
+            "server.password": self.server_password,
             "host.report": self.host_report,
             "host.beat": self.host_beat,
             "host.epochs": self.host_epochs,
@@ -81,6 +83,11 @@ class Conductor:
         """A guest's power state may have changed by itself: look."""
         args = delivery.args
         await look_at_one(self._compute, args["host"], args["server_id"], PowerState(args["power_state"]))
+
+    async def server_password(self, delivery: Delivery) -> None:
+        """A guest of this host leaves its password, once."""
+        args = delivery.args
+        await guest_passwords.keep(self._compute, args["host"], args["server_id"], args["password"])
 
     # -- hosts --------------------------------------------------------------------------------------------
     async def host_report(self, delivery: Delivery) -> dict[str, Any]:

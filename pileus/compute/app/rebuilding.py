@@ -43,7 +43,7 @@ async def rebuild(compute: Compute, context: Context, server: Server, wanted: Re
     image = await _image(compute, context, server, wanted.image_id)
     facts = dict(wanted.changes)
     if image is not None:
-        facts["image"] = image
+        facts |= {"image": image, "guest_password": ""}
     if "hostname" in facts:
         check_hostname(facts["hostname"])
     if "metadata" in facts:

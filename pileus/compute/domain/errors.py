@@ -111,6 +111,11 @@ class ServerNotFound(NotFound):
     code = "compute.server.not-found"
 
 
+class GuestPasswordKept(Conflict):
+    message = "The guest of server {server_id} has left a password already."
+    code = "compute.guest-password.kept"
+
+
 class NoServerOfEvents(NotFound):
     message = "No instances found for any event"
     code = "compute.event.no-server"

@@ -106,6 +106,7 @@ class Server(Struct, frozen=True, kw_only=True, omit_defaults=True):
     key_name: str | None = None
     public_key: str | None = None  # the key as it was, for metadata and config drive
     user_data: str | None = None  # base64
+    guest_password: str = ""  # as the guest left it, which should have encrypted it with the public key
     config_drive: bool = False
     disk_config: str = "MANUAL"  # or "AUTO"
     access_ip_v4: str = ""

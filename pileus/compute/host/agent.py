@@ -12,6 +12,7 @@ import msgspec
 
 from pileus import __version__
 from pileus.compute.domain.errors import ActionNotSupported
+from pileus.compute.domain.server import Interface
 from pileus.compute.domain.server_states import Action
 from pileus.compute.drivers.base import (
     AttachesInterfaces,
@@ -80,6 +81,8 @@ class Agent:
                 "attach_interface": self.attach_interface,
                 "detach_interface": self.detach_interface,
                 "metadata": self.metadata,
+                "password_cleared": self.password_cleared,
+                "interfaces": self.interfaces,
                 "guests": self.guests,
                 "powers": self.powers,
             },
@@ -221,6 +224,15 @@ class Agent:
         self._host.documents.update_metadata(server_id, metadata)
         if isinstance(self._host.hypervisor, FollowsMetadata):
             await self._host.hypervisor.update_metadata(server_id, metadata)
+
+    async def password_cleared(self, delivery: Delivery) -> None:
+        """The guest may leave another password."""
+        self._host.documents.update_password(delivery.args["server_id"], "")
+
+    async def interfaces(self, delivery: Delivery) -> None:
+        """The server's interfaces have other addresses: guests are told the new."""
+        interfaces = msgspec.convert(delivery.args["interfaces"], tuple[Interface, ...])
+        self._host.documents.update_interfaces(delivery.args["server_id"], interfaces)
 
     def _with(self, role: Any, what: str) -> Any:
         if not isinstance(self._host.hypervisor, role):

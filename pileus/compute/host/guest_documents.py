@@ -1,7 +1,7 @@
 """What guests are told of themselves: metadata service and config drive, from this host's own memory.
 
 A server's facts stay in memory from its build on. After a restart they are asked of the cloud when a guest asks, and
-then stay again. Passwords that guests leave are not kept.
+then stay again. What a guest leaves as its password goes to its owner through the conductor.
 """
 
 import base64
@@ -13,11 +13,11 @@ import msgspec
 
 from pileus.compute.domain import guest_metadata
 from pileus.compute.domain.guest_metadata import GuestAddress, GuestFile, GuestInterface, GuestMetadata, GuestRoute
-from pileus.compute.domain.server import Server
+from pileus.compute.domain.server import FIXED, FLOATING, Interface, Server
 from pileus.compute.peers.authority import Authority, TokenSource
 from pileus.compute.peers.conductor import Conductor
 from pileus.compute.peers.network import Networks, Vif
-from pileus.foundation.errors import NotFound
+from pileus.foundation.errors import Conflict, NotFound
 from pileus.foundation.runtime import Runtime
 
 SEED_BYTES = 512
@@ -68,6 +68,23 @@ class GuestDocuments:
             server, vifs = self._known[server_id]
             self._known[server_id] = (msgspec.structs.replace(server, metadata=metadata), vifs)
 
+    def update_password(self, server_id: str, password: str) -> None:
+        """The guest left one, or its owner cleared it."""
+        if server_id in self._known:
+            server, vifs = self._known[server_id]
+            self._known[server_id] = (msgspec.structs.replace(server, guest_password=password), vifs)
+
+    def update_interfaces(self, server_id: str, interfaces: Sequence[Interface]) -> None:
+        """Addresses came or went."""
+        if server_id not in self._known:
+            return
+        server, vifs = self._known[server_id]
+        fixed = {one.port_id: tuple(a for a in one.addresses if a.kind == FIXED) for one in interfaces}
+        for vif in vifs:
+            self._forget_addresses(vif)
+        moved = [msgspec.structs.replace(vif, addresses=fixed.get(vif.port_id, vif.addresses)) for vif in vifs]
+        self._remember(msgspec.structs.replace(server, interfaces=tuple(interfaces)), moved)
+
     def add_vif(self, server_id: str, vif: Vif) -> None:
         """An interface came."""
         if server_id in self._known:
@@ -105,6 +122,18 @@ class GuestDocuments:
         server, vifs = self._known[server_id]
         return guest_metadata.documents(await self._facts(server, vifs))
 
+    async def keep_password(self, network_id: str, fixed_ip: str, password: str) -> bool:
+        """False when the guest has left one already."""
+        server_id = self._by_address.get((network_id, fixed_ip)) or await self._look_up(network_id, fixed_ip)
+        if server_id is None:
+            return False
+        try:
+            await self._conductor.keep_password(server_id, password)
+        except Conflict:
+            return False
+        self.update_password(server_id, password)
+        return True
+
     async def _look_up(self, network_id: str, fixed_ip: str) -> str | None:
         """Learn again, after a restart, whose address this is."""
         server_id = await self._networks.server_at(network_id, fixed_ip, self._authority)
@@ -136,7 +165,8 @@ class GuestDocuments:
             user_data=_decoded(server.user_data),
             random_seed=self._runtime.random_bytes(SEED_BYTES),
             files=tuple(GuestFile(path=path, content=_decoded(content)) for path, content in server.files),
-            interfaces=tuple(_interface(vif, subnets) for vif in vifs),
+            password=server.guest_password.encode(),
+            interfaces=tuple(_interface(vif, subnets, _floating(server, vif.port_id)) for vif in vifs),
             security_groups=server.security_groups,
             root_device=root,
         )
@@ -150,18 +180,24 @@ def _decoded(text: str | None) -> bytes:
         return b""
 
 
-def _interface(vif: Vif, subnets: Mapping[str, Any]) -> GuestInterface:
+def _floating(server: Server, port_id: str) -> str:
+    """The first floating IP that leads to the port; empty without one."""
+    known = [one.addresses for one in server.interfaces if one.port_id == port_id]
+    return next((a.address for addresses in known for a in addresses if a.kind == FLOATING), "")
+
+
+def _interface(vif: Vif, subnets: Mapping[str, Any], floating: str) -> GuestInterface:
     return GuestInterface(
         port_id=vif.port_id, network_id=vif.network_id, mac=vif.mac, tap=vif.tap, mtu=vif.mtu, tag=vif.tag or "",
         addresses=tuple(
-            _address(address.address, subnets[address.subnet_id])
+            _address(address.address, subnets[address.subnet_id], floating if address.version == 4 else "")
             for address in vif.addresses
             if address.subnet_id in subnets
         ),
     )  # fmt: skip
 
 
-def _address(address: str, subnet: Mapping[str, Any]) -> GuestAddress:
+def _address(address: str, subnet: Mapping[str, Any], floating: str) -> GuestAddress:
     return GuestAddress(
         address=address,
         cidr=subnet["cidr"],
@@ -170,4 +206,5 @@ def _address(address: str, subnet: Mapping[str, Any]) -> GuestAddress:
         routes=msgspec.convert(subnet.get("host_routes") or [], tuple[GuestRoute, ...]),
         by_dhcp=bool(subnet.get("enable_dhcp")),
         mode=subnet.get("ipv6_address_mode") or "",
+        floating=floating,
     )

@@ -51,5 +51,9 @@ class Conductor:
         found = await self._call("host.epochs", args={"ids": ids})
         return found["servers"], found["gone"]
 
+    async def keep_password(self, server_id: str, password: str) -> None:
+        """Keep what the guest left as its password. Raises: Conflict when there is one, NotFound, Unavailable."""
+        await self._call("server.password", args={"server_id": server_id, "password": password})
+
     async def power(self, server_id: str, power_state: int) -> None:
         await self._call("server.power", args={"server_id": server_id, "power_state": power_state})

@@ -14,8 +14,11 @@ from pileus.network.drivers.base import METADATA_ADDRESS
 from pileus.network.peers.metadata import GuestDocuments
 
 METADATA_PORT = 80
+PASSWORD_BYTES = 1020  # four values of 255, as other clouds keep it
 _NOT_FOUND = PlainAnswer(404, b"404 Not Found\n")
 _READ_ONLY = PlainAnswer(405, b"405 Method Not Allowed\n", headers={"Allow": "GET, HEAD"})
+_NO_PASSWORD = PlainAnswer(400, b"400 Bad Request\n")
+_HAS_PASSWORD = PlainAnswer(409, b"409 Conflict\n")
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class MetadataService:
         self.ensure_no_listener(network_id)
         if identity is None:
             return
-        server = PlainServer(self._runtime, self._handler(network_id))
+        server = PlainServer(self._runtime, self._handler(network_id), body_bytes=PASSWORD_BYTES)
         self._listeners[network_id] = _Listener(server, identity)
         try:
             await server.start(await open_listener(self._runtime, namespace, METADATA_ADDRESS, METADATA_PORT))
@@ -70,16 +73,30 @@ class MetadataService:
 
     async def answer(self, network_id: str, request: PlainRequest) -> PlainAnswer:
         """What a guest of the network gets. An address without a server gets what an unknown path gets."""
-        if request.method not in ("GET", "HEAD"):
+        if request.method not in ("GET", "HEAD", "POST"):
             return _READ_ONLY
         documents = await self._guests.documents(network_id, request.peer)
-        return find_document(documents, request.path) if documents is not None else _NOT_FOUND
+        if documents is None:
+            return _NOT_FOUND
+        if request.method == "POST":
+            return await self._keep(network_id, request, documents)
+        return find_document(documents, request.path)
+
+    async def _keep(self, network_id: str, request: PlainRequest, documents: Mapping[str, bytes]) -> PlainAnswer:
+        """A guest may write one thing, once: its password, which only its owner can read if it encrypts it."""
+        name = _name(request.path)
+        if name not in documents or not name.endswith("/password"):
+            return _READ_ONLY
+        if not request.body.isascii():
+            return _NO_PASSWORD
+        kept = await self._guests.keep_password(network_id, request.peer, request.body.decode("ascii"))
+        return PlainAnswer(200) if kept else _HAS_PASSWORD
 
 
 # -- paths --------------------------------------------------------------------------------------------------------
 def find_document(documents: Mapping[str, bytes], path: str) -> PlainAnswer:
     """The document at `path`, else the listing of the directory; slashes at the end or in rows mean nothing."""
-    name = "/".join(part for part in path.split("/") if part)
+    name = _name(path)
     found = documents.get(name)
     if found is not None:
         return PlainAnswer(200, found, _content_type(name))
@@ -87,6 +104,10 @@ def find_document(documents: Mapping[str, bytes], path: str) -> PlainAnswer:
     if listing is None:
         listing = _listing(documents, name)
     return PlainAnswer(200, listing) if listing else _NOT_FOUND
+
+
+def _name(path: str) -> str:
+    return "/".join(part for part in path.split("/") if part)
 
 
 def _listing(documents: Mapping[str, bytes], name: str) -> bytes:

@@ -16,3 +16,9 @@ class GuestDocuments(Protocol):
         A path that ends with a slash ("latest/meta-data/public-keys/") is the listing of that directory, for those
         whose listing is more than the names below it; "/" is the root's. Raises Unavailable.
         """
+
+    async def keep_password(self, network_id: str, fixed_ip: str, password: str) -> bool:
+        """Keep what the guest wrote as its password for its owner; False when there is one already.
+
+        Raises Unavailable.
+        """

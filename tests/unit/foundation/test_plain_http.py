@@ -83,6 +83,33 @@ def test_what_is_no_request_is_refused(run: Run, runtime: Runtime, raw: bytes, s
     run(with_server, runtime, echo, scene)
 
 
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        (b"Content-Length: 3", b"abc", 200),
+        (b"content-length:  3 ", b"abc", 200),
+        (b"Content-Length: 4", b"abcd", 413),
+        (b"Content-Length: 3\r\nContent-Length: 3", b"abc", 400),
+        (b"Content-Length: +3", b"abc", 400),
+        (b"Content-Length: 99999999999999999999", b"abc", 400),
+        (b"Transfer-Encoding: chunked", b"3\r\nabc\r\n0\r\n\r\n", 400),
+    ],
+)
+def test_a_body_is_read_when_its_length_is_told_and_small(
+    run: Run, runtime: Runtime, headers: bytes, body: bytes, status: int
+) -> None:
+    async def say_back(request: PlainRequest) -> PlainAnswer:
+        return PlainAnswer(200, request.body)
+
+    async def scene(address: tuple[str, int]) -> None:
+        answer = await talk(address, b"POST / HTTP/1.1\r\n" + headers + b"\r\n\r\n" + body)
+        assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+        if status == 200:
+            assert answer.endswith(b"\r\n\r\n" + body)
+
+    run(with_server, runtime, say_back, scene, body_bytes=3)
+
+
 def test_a_client_that_never_ends_its_request_is_dropped(run: Run, runtime: Runtime) -> None:
     async def scene(address: tuple[str, int]) -> None:
         assert await talk(address, b"GET / HTTP/1.1\r\n") == b""

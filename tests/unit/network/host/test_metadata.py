@@ -67,6 +67,16 @@ def test_any_other_path_is_not_found(path: str) -> None:
 
 
 class Guests:
+    def __init__(self) -> None:
+        self.password = ""
+
+    async def keep_password(self, network_id: str, fixed_ip: str, password: str) -> bool:
+        assert (network_id, fixed_ip) == ("mine", "10.0.0.5")
+        if self.password:
+            return False
+        self.password = password
+        return True
+
     async def documents(self, network_id: str, fixed_ip: str) -> Mapping[str, bytes] | None:
         return DOCUMENTS if (network_id, fixed_ip) == ("mine", "10.0.0.5") else None
 
@@ -89,6 +99,21 @@ def test_network_and_address_decide_and_nothing_can_be_changed(
     service = MetadataService(runtime, Guests())
     answer = run(service.answer, network, PlainRequest(method, "/openstack/latest/meta_data.json", address))
     assert answer.status == status
+
+
+def test_a_guest_leaves_its_password_once(run: Run, runtime: Runtime) -> None:
+    guests = Guests()
+    service = MetadataService(runtime, guests)
+
+    def leave(path: str, body: bytes, address: str = "10.0.0.5") -> int:
+        return int(run(service.answer, "mine", PlainRequest("POST", path, address, body)).status)
+
+    assert leave("/openstack/latest/password", b"x", "10.0.0.6") == 404
+    assert leave("/openstack/1999-01-01/password", b"x") == 405
+    assert leave("/openstack/latest/password", "ü".encode()) == 400
+    assert leave("//openstack/latest/password/", b"first") == 200
+    assert leave("/openstack/latest/password", b"second") == 409
+    assert guests.password == "first"
 
 
 def test_without_a_namespace_nobody_listens(run: Run, runtime: Runtime) -> None:
