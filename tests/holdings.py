@@ -45,6 +45,7 @@ class Holdings:
     snapshots: dict[str, tuple[str, str, int]] = field(default_factory=dict)  # volume, status, GiB
     data: dict[str, HeldData] = field(default_factory=dict)  # what the back end has, by volume
     images: dict[str, tuple[str, str, bool]] = field(default_factory=dict)  # name, status, whether made of a server
+    names: dict[str, set[str]] = field(default_factory=dict)  # ids of plain rows by kind; keypairs as "user/name"
     flows: list[dict[str, Any]] = field(default_factory=list)  # those that have not ended
     leftovers: list[str] = field(default_factory=list)  # files of work that is over
 
@@ -76,6 +77,7 @@ def holdings(state_dir: Path) -> Holdings:
         _read_compute(found, connection)
         _read_placement(found, connection)
         _read_network(found, connection)
+        _read_plain(found, connection)
         for row in connection.execute("SELECT data FROM volume_volumes"):
             volume = msgspec.msgpack.decode(row["data"], type=Volume)
             found.volumes[volume.id] = volume
@@ -111,6 +113,15 @@ def _read_compute(found: Holdings, connection: sqlite3.Connection) -> None:
     for service in ("compute", "volume", "image"):
         query = f"SELECT id, name, subject, state, error FROM {service}_flows WHERE state NOT IN ('done', 'failed')"
         found.flows += [dict(row) for row in connection.execute(query)]
+
+
+def _read_plain(found: Holdings, connection: sqlite3.Connection) -> None:
+    queries = {
+        "network": "SELECT id FROM network_networks",
+        "port": "SELECT id FROM network_ports",
+        "keypair": "SELECT user_id || '/' || name AS id FROM compute_keypairs",
+    }
+    found.names = {kind: {row["id"] for row in connection.execute(query)} for kind, query in queries.items()}
 
 
 def _read_placement(found: Holdings, connection: sqlite3.Connection) -> None:

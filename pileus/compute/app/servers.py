@@ -8,11 +8,12 @@ from msgspec import UNSET, Struct, UnsetType
 from pileus.compute.domain.errors import ServerNotFound
 from pileus.compute.domain.launch import check_hostname
 from pileus.compute.domain.server import Server, changed, lock, unlock
+from pileus.compute.domain.server_actions import EVENTS
 from pileus.compute.domain.server_query import Form, Listed
 from pileus.compute.domain.server_states import Action, VmState, begin, check, finish
 from pileus.compute.flows.saving import record_action, save_in
 from pileus.compute.service import Compute
-from pileus.compute.store import server_groups, server_lists, servers
+from pileus.compute.store import actions, server_groups, server_lists, servers
 from pileus.foundation.context import Context
 from pileus.foundation.database import Transaction
 from pileus.foundation.errors import ConcurrentChange, Conflict
@@ -82,6 +83,8 @@ async def change(
             raise ServerNotFound(server_id=server_id)
         if action is not None:
             await record_action(tx, compute, context, saved, action, "")
+            now = compute.runtime.now()
+            await actions.end_event(tx, saved.id, context.request_id, EVENTS[action], now=now)
         return saved
 
     for _ in range(TRIES - 1):

@@ -16,7 +16,7 @@ from pileus.compute.service import SCHEDULER, Compute, host_topic
 from pileus.compute.store import servers
 from pileus.foundation import errors
 from pileus.foundation.context import Context
-from pileus.foundation.flow import Cancelled, Flow, NewFlow, Step, StepContext
+from pileus.foundation.flow import Flow, NewFlow, Step, StepContext
 from pileus.foundation.flow.model import UndoFailed
 from pileus.foundation.trace import Event, Trace
 
@@ -137,9 +137,10 @@ async def abandon_build(step: StepContext[Compute], params: LaunchParams) -> Non
 
 
 async def report_failure(step: StepContext[Compute], params: LaunchParams, error: errors.Error) -> None:
-    """The server ends in ERROR with the reason, unless it is being deleted."""
+    """The server ends in ERROR with the reason, unless it is being deleted or came up all the same."""
     compute = step.services
-    if isinstance(error, Cancelled):
+    server = await servers.find(compute.database, params.server_id)
+    if server is None or server.launched_at is not None:
         return
     if step.attempt > 1 and error.code == "compute.no-valid-host":
         error = AttemptsUsedUp(reason=f"{error.text}. {await _last_words(step)}")

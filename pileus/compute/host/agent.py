@@ -6,6 +6,7 @@ tombstone has made void. Guests without our mark are never touched.
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -31,7 +32,7 @@ from pileus.compute.host.guest_spec import vif_spec
 from pileus.compute.host.services import HostServices
 from pileus.compute.peers.network import Vif
 from pileus.foundation.bus import Delivery
-from pileus.foundation.errors import Error, NotSupported
+from pileus.foundation.errors import Error, NotSupported, Unavailable
 from pileus.foundation.flow import NewFlow, Runner
 from pileus.foundation.flow.remote import BusJournal
 
@@ -39,6 +40,7 @@ log = logging.getLogger("pileus.compute.host")
 
 CONDUCTOR = "conductor"
 FLOWS = (BUILD_SERVER,)
+START_AGAIN_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 LOOK_EVERY = 3
 """Heartbeats between two looks for void guests."""
 
@@ -64,10 +66,10 @@ class Agent:
         """Find the guests, learn the epochs, go on with what was begun, then listen."""
         host = self._host
         await host.hypervisor.open()
-        await self.report()
-        await self.remove_void_guests()
+        await self._patiently(self.report)
+        await self._patiently(self.remove_void_guests)
         self._unsubscribe = host.hypervisor.subscribe(self._power_changed)
-        await self.runner.recover()
+        await self._patiently(self.runner.recover)
         host.bus.serve(
             f"compute-host.{host.host}",
             {
@@ -89,6 +91,17 @@ class Agent:
         )
         host.runtime.spawn(self._beat(), f"heartbeat {host.host}")
         host.runtime.spawn(self.runner.keep(), f"leases {host.host}")
+
+    async def _patiently(self, work: Callable[[], Awaitable[object]]) -> None:
+        """A question or its answer may be lost on the bus, or nobody there to answer yet: ask again."""
+        for pause in START_AGAIN_S:
+            try:
+                await work()
+                return
+            except Unavailable as error:
+                log.warning("start of host %s: %s", self._host.host, error)
+            await self._host.runtime.sleep(pause)
+        await work()
 
     async def stop(self) -> None:
         """Let go; guests go on as they are."""

@@ -1,0 +1,1 @@
+"""Seeded histories of a whole cloud: tenants, failures and deaths under a virtual clock."""
