@@ -161,6 +161,7 @@ class Scheduler:
                 if placed is not None:
                     self._record(record, started, ranking.funnel, chosen, age)
                     return placed
+        self._record(record, started, ranking.funnel, None, age)
         raise scheduling.no_valid_host(ranking.funnel)
 
     async def _try(self, server: Server, chosen: Candidate, wanted: Wanted, record: Trace) -> Server | None:
@@ -255,12 +256,14 @@ class Scheduler:
     def _seed(self) -> int:
         return int.from_bytes(self._compute.runtime.random_bytes(4), "big")
 
-    def _record(self, record: Trace, started: int, funnel: scheduling.Funnel, chosen: Candidate, age_s: float) -> None:
+    def _record(
+        self, record: Trace, started: int, funnel: scheduling.Funnel, chosen: Candidate | None, age_s: float
+    ) -> None:
         now = self._compute.runtime.now()
         steps = [{"filter": step.filter, "left": step.left} for step in funnel.steps]
-        data: dict[str, object] = {
-            "hosts": funnel.total, "funnel": steps, "chosen": chosen.host, "snapshot_age_s": round(age_s, 3)
-        }  # fmt: skip
+        data: dict[str, object] = {"hosts": funnel.total, "funnel": steps, "snapshot_age_s": round(age_s, 3)}
+        if chosen is not None:
+            data["chosen"] = chosen.host
         record.add(Event(10, NAME, "database", started, now - started, process=self._compute.runtime.name, data=data))
 
 

@@ -392,6 +392,14 @@ class FollowsMetadata(Protocol):
         """`metadata` is all of it. No guest is fine."""
 
 
+@runtime_checkable
+class CutsShort(Protocol):
+    """Can end what takes long and nobody waits for any more."""
+
+    async def cut_short(self, server_id: str) -> None:
+        """The server is being deleted: what still works for it ends with HypervisorFailed. No guest is fine."""
+
+
 ROLES: Mapping[str, type] = {
     "pause": Pauses,
     "suspend": Suspends,
@@ -403,6 +411,7 @@ ROLES: Mapping[str, type] = {
     "password": SetsPassword,
     "snapshot": Snapshots,
     "metadata": FollowsMetadata,
+    "cut-short": CutsShort,
 }
 
 

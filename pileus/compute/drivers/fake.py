@@ -481,6 +481,9 @@ class FakeHypervisor:
             if not self._sleepers[server_id]:
                 del self._sleepers[server_id]
 
+    async def cut_short(self, server_id: str) -> None:
+        self._cut_sleep_short(server_id)
+
     def _cut_sleep_short(self, server_id: str) -> None:
         for sleeper in self._sleepers.get(server_id, ()):
             self._cut_short.add(sleeper)

@@ -47,6 +47,9 @@ async def settle(step: StepContext[Compute], params: DeleteParams) -> None:
             return
         for record in others:
             await _hurry(compute, record.id, record.home)
+        server = await servers.find(compute.database, params.server_id)
+        if server is not None and server.host is not None:
+            compute.bus.cast(host_topic(server.host), "cut_short", {"server_id": server.id})
         ended = compute.endings.expect(others[0].id)
         try:
             if (await compute.journal.get(others[0].id)).state in ENDED:  # type: ignore[union-attr]

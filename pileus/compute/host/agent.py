@@ -18,6 +18,7 @@ from pileus.compute.domain.server_states import Action
 from pileus.compute.drivers.base import (
     AttachesInterfaces,
     AttachesVolumes,
+    CutsShort,
     FollowsMetadata,
     HasConsole,
     PowerChange,
@@ -75,6 +76,7 @@ class Agent:
             {
                 "launch": self.launch,
                 "cancel": self.cancel,
+                "cut_short": self.cut_short,
                 "remove": self.remove,
                 "act": self.act,
                 "console_output": self.console_output,
@@ -171,6 +173,11 @@ class Agent:
         if not self.runner.is_running(flow_id):
             await self.runner.adopt_now(flow_id)
         self.runner.cancel(flow_id)
+
+    async def cut_short(self, delivery: Delivery) -> None:
+        """Let nothing that the hypervisor still does for this server keep its deletion waiting."""
+        if isinstance(self._host.hypervisor, CutsShort):
+            await self._host.hypervisor.cut_short(delivery.args["server_id"])
 
     async def remove(self, delivery: Delivery) -> None:
         """Have no guest of this server; nothing there is fine."""
