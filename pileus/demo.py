@@ -187,6 +187,7 @@ def _server(rest: Rest, image_id: str, flavor_id: str, network_id: str, say: Say
 def _console(rest: Rest, server: Any, say: Say) -> None:
     """The end of the guest's console, once it has come to its login."""
     text = ""
+    say(f"Waiting for {SERVER} to come to its login ...")
     for _ in range(90):
         body = {"os-getConsoleOutput": {"length": 60}}
         text = rest.post("compute", f"/servers/{server['id']}/action", body)["output"]

@@ -342,10 +342,12 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def copy_database(path: Path, target: Path) -> None:
-    """Copy a SQLite database, also one in use, as of one moment."""
+    """Copy a SQLite database, also one in use, as of one moment. Raises: Unavailable."""
     source, copy = sqlite3.connect(path), sqlite3.connect(target)
     try:
         source.backup(copy)
+    except sqlite3.Error as error:
+        raise Unavailable(f"The database could not be copied to {target}: {error}. Free space there.") from error
     finally:
         copy.close()
         source.close()

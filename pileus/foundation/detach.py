@@ -50,10 +50,18 @@ def end(pid: int, timeout_s: float) -> bool:
         return True
     until = time.monotonic() + timeout_s
     while time.monotonic() < until:
-        if not Path(f"/proc/{pid}").exists():
+        if not _is_running(pid):
             return True
         time.sleep(0.02)
     return False
+
+
+def _is_running(pid: int) -> bool:
+    """False also for a process that has ended, and whose parent has not noticed yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def pause(seconds: float) -> None:

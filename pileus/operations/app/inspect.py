@@ -2,12 +2,16 @@
 
 from typing import Any
 
-from pileus.foundation.errors import Error, NotFound
+from pileus.foundation.errors import Conflict, Error, NotFound
 from pileus.operations.service import Operations
 
 
 class NoSuchFlow(NotFound):
     code, message = "operations.no-flow", "There is no flow {flow_id} that is open or stuck."
+
+
+class NotStuck(Conflict):
+    code, message = "operations.not-stuck", "Flow {flow_id} is {state}: only a stuck one waits for an operator."
 
 
 async def trace(operations: Operations, server_id: str, *, show_hosts: bool, project_id: str | None) -> Any:
@@ -35,11 +39,11 @@ async def flow(operations: Operations, flow_id: str) -> dict[str, Any]:
 
 
 async def resume(operations: Operations, flow_id: str, *, abandon: bool = False) -> dict[str, Any]:
-    """Let a stuck flow try its undo again, or give it up. Raises: NoSuchFlow (404)."""
+    """Let a stuck flow try its undo again, or give it up. Raises: NoSuchFlow (404), NotStuck (409)."""
     found = await flow(operations, flow_id)
     method = "flows.abandon" if abandon else "flows.resume"
     if not await operations.bus.call(operations.owners[found["service"]], method, {"flow_id": flow_id}):
-        raise NoSuchFlow(flow_id=flow_id)
+        raise NotStuck(flow_id=flow_id, state=found["state"])
     return await flow(operations, flow_id)
 
 
