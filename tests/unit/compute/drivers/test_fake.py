@@ -385,13 +385,14 @@ def test_chances_are_taken_from_the_runtime(tell: Callable[..., Any]) -> None:
     tell(story)
 
 
-def test_removing_a_guest_cuts_short_what_still_takes_its_time(tell: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("end", ["cut_short", "ensure_no_guest"])
+def test_a_deletion_cuts_short_what_still_takes_its_time(tell: Callable[..., Any], end: str) -> None:
     wanted = spec(delay=f"spawn:{FOREVER:.0f},stop:{FOREVER:.0f}")
 
     async def story(driver: FakeHypervisor, runtime: HurriedRuntime) -> None:
         spawning = asyncio.ensure_future(driver.ensure_guest(wanted))
         await settle()
-        await driver.ensure_no_guest(wanted.server_id)
+        await getattr(driver, end)(wanted.server_id)
         with pytest.raises(HypervisorFailed):
             await spawning
         assert await driver.list_guests() == []
