@@ -63,7 +63,7 @@ class Tenant:
     async def ask(self, service: str, method: str, path: str, body: Any = None, **options: Any) -> Answer:
         answer = await self.user.request(service, method, path, body, **options)
         self.log(f"{self.user.name}: {method} {service} {path} {body or ''} -> {answer.status}")
-        if answer.status == 500:
+        if answer.status == 500 and b"hypervisor failed" not in answer.body:  # as rehearsed
             raise Wrong(f"{method} {service} {path} {body}: 500 {answer.body[:300]!r}")
         return answer
 

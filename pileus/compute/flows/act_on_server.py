@@ -11,8 +11,9 @@ import msgspec
 from pileus.compute.domain.errors import HostUnavailable
 from pileus.compute.domain.server import Fault, Server, changed
 from pileus.compute.domain.server_states import Action, PowerState, fail, finish
+from pileus.compute.flows.change_interface import CHANGES_DEVICES
 from pileus.compute.flows.saving import Outcome, save_in, save_server
-from pileus.compute.flows.watching import is_down
+from pileus.compute.flows.watching import is_down, wait_for_turn
 from pileus.compute.service import Compute, host_topic
 from pileus.compute.store import servers
 from pileus.foundation import errors
@@ -44,6 +45,8 @@ def new_act(
 async def act(step: StepContext[Compute], params: ActParams) -> dict[str, Any]:
     """Have the host do it; the host's methods may be repeated."""
     compute = step.services
+    if params.action == Action.REBUILD:  # what it builds is what the row says once those are done
+        await wait_for_turn(step, CHANGES_DEVICES)
     server = await servers.find(compute.database, params.server_id)
     if server is None or server.host is None:
         raise HostUnavailable(host="")

@@ -4,7 +4,9 @@ import msgspec
 
 from pileus.compute.domain.server import Server, changed
 from pileus.compute.domain.server_states import Action
+from pileus.compute.flows.change_interface import CHANGES_DEVICES
 from pileus.compute.flows.saving import Change, Outcome, save_server
+from pileus.compute.flows.watching import wait_for_turn
 from pileus.compute.service import Compute, host_topic
 from pileus.compute.store import servers
 from pileus.foundation import errors
@@ -33,6 +35,7 @@ def new_attach(
 async def reserve(step: StepContext[Compute], params: AttachParams) -> str:
     """The attachment's id."""
     compute = step.services
+    await wait_for_turn(step, CHANGES_DEVICES)
     assert step.flow.secret is not None
     token = compute.sealer.open(step.flow.secret, "launch").decode()
     return await compute.volumes.reserve(params.volume_id, params.server_id, compute.users_authority(token))

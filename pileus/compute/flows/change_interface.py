@@ -8,6 +8,7 @@ from pileus.compute.domain.network_request import NetworkRequest, NicRequest
 from pileus.compute.domain.server import Interface, Server, changed
 from pileus.compute.domain.server_states import Action
 from pileus.compute.flows.saving import Change, Outcome, save_server
+from pileus.compute.flows.watching import wait_for_turn
 from pileus.compute.peers.network import Vif
 from pileus.compute.service import Compute, host_topic
 from pileus.compute.store import servers
@@ -16,6 +17,8 @@ from pileus.foundation.context import Context
 from pileus.foundation.flow import Flow, NewFlow, Step, StepContext
 
 ATTACH, DETACH = "attach-interface", "detach-interface"
+CHANGES_DEVICES = frozenset({ATTACH, DETACH, "attach-volume", "detach-volume"})
+"""Flows that take their turn; a rebuild waits for them too."""
 
 
 class AttachParams(msgspec.Struct):
@@ -49,6 +52,7 @@ def new_detach(compute: Compute, context: Context, server: Server, port_id: str,
 async def bind_port(step: StepContext[Compute], params: AttachParams) -> Any:
     """The port, made or brought, bound to the server's host; found again by our mark when repeated."""
     compute = step.services
+    await wait_for_turn(step, CHANGES_DEVICES)
     server = await servers.get(compute.database, params.server_id)
     assert step.flow.secret is not None and server.host is not None
     token = compute.sealer.open(step.flow.secret, "launch").decode()
@@ -109,6 +113,7 @@ async def forget_attached(step: StepContext[Compute], params: AttachParams) -> N
 
 
 async def unplug_leaving(step: StepContext[Compute], params: DetachParams) -> None:
+    await wait_for_turn(step, CHANGES_DEVICES)
     await _tell_host(step, params.server_id, "detach_interface", port_id=params.port_id)
 
 

@@ -40,19 +40,19 @@ async def settle(step: StepContext[Compute], params: DeleteParams) -> None:
     compute = step.services
     while True:
         others = [
-            record for record in await compute.journal.of_subject(params.server_id)
-            if record.id != step.flow.id and record.name != NAME and record.state not in ENDED
+            flow for flow in await compute.journal.open_about(params.server_id)
+            if flow.id != step.flow.id and flow.name != NAME
         ]  # fmt: skip
         if not others:
             return
-        for record in others:
-            await _hurry(compute, record.id, record.home)
+        for flow in others:
+            await _hurry(compute, flow.id, flow.home)
         server = await servers.find(compute.database, params.server_id)
         if server is not None and server.host is not None:
             compute.bus.cast(host_topic(server.host), "cut_short", {"server_id": server.id})
         ended = compute.endings.expect(others[0].id)
         try:
-            if (await compute.journal.get(others[0].id)).state in ENDED:  # type: ignore[union-attr]
+            if await compute.journal.state_of(others[0].id) in (*ENDED, None):
                 continue
             async with compute.runtime.timeout(LOOK_AGAIN_S):
                 await ended.wait()
@@ -108,7 +108,8 @@ async def release_ports(step: StepContext[Compute], params: DeleteParams) -> Non
     compute = step.services
     server = await servers.find(compute.database, params.server_id)
     if server is not None:
-        brought = [nic.port_id for nic in server.networks.nics if nic.port_id is not None]
+        brought = {nic.port_id for nic in server.networks.nics if nic.port_id is not None}
+        brought |= {interface.port_id for interface in server.interfaces if not interface.is_ours}
         await compute.networks.release_ports(server.id, compute.own_authority(), brought=brought)
 
 

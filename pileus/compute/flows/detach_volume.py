@@ -5,7 +5,9 @@ from typing import Any
 from pileus.compute.domain.server import Server
 from pileus.compute.domain.server_states import Action
 from pileus.compute.flows.attach_volume import AttachParams, attach_on_host, detach, give_back, without_device
+from pileus.compute.flows.change_interface import CHANGES_DEVICES
 from pileus.compute.flows.saving import Outcome, save_server
+from pileus.compute.flows.watching import wait_for_turn
 from pileus.compute.service import Compute
 from pileus.compute.store import servers
 from pileus.foundation import errors
@@ -25,6 +27,7 @@ def new_detach(compute: Compute, context: Context, server: Server, device_id: st
 
 async def mark(step: StepContext[Compute], params: AttachParams) -> None:
     """The volume shows that it is on its way."""
+    await wait_for_turn(step, CHANGES_DEVICES)
     await step.services.volumes.begin_detaching(params.volume_id, step.services.own_authority())
 
 

@@ -1,7 +1,7 @@
 """How a flow waits for another one that a host runs, and how it stops it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from pileus.compute.domain.errors import HostUnavailable
@@ -10,7 +10,7 @@ from pileus.compute.store import services
 from pileus.foundation.database import Transaction
 from pileus.foundation.errors import Error, from_wire, to_wire
 from pileus.foundation.flow import Cancelled, FlowRecord, StepContext
-from pileus.foundation.flow.model import ENDED, STUCK
+from pileus.foundation.flow.model import ENDED, OPEN, STUCK
 
 LOOK_AGAIN_S = 2.0
 
@@ -41,6 +41,31 @@ async def wait_for(
                 step.is_repeat = True
         finally:
             compute.endings.forget(flow_id, ended)
+
+
+async def wait_for_turn(step: StepContext[Compute], names: Collection[str]) -> None:
+    """Return when no flow of these names about the same server is open that began before ours; a stuck one counts not.
+
+    What changes a server's devices goes one after another, or each would take the others' ports for its own.
+    Raises: Cancelled.
+    """
+    compute, ours = step.services, (step.flow.created_at, step.flow.id)
+    while True:
+        first = next(
+            (flow for flow in await compute.journal.open_about(step.subject)
+             if flow.name in names and flow.state != STUCK and (flow.created_at, flow.id) < ours),
+            None,
+        )  # fmt: skip
+        if first is None:
+            return
+        ended = compute.endings.expect(first.id)
+        try:
+            if await compute.journal.state_of(first.id) in OPEN and not step.cancelled.is_set():
+                await _first(step, ended, LOOK_AGAIN_S)
+        finally:
+            compute.endings.forget(first.id, ended)
+        if step.cancelled.is_set():
+            raise Cancelled(reason="it was asked to stop")
 
 
 async def _first(step: StepContext[Any], ended: Any, seconds: float) -> bool:

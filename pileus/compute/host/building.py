@@ -2,6 +2,7 @@
 
 from pileus.compute.domain.block_device import root_of
 from pileus.compute.domain.errors import BuildAborted
+from pileus.compute.domain.network_request import NetworkRequest, NicRequest
 from pileus.compute.domain.server import Server
 from pileus.compute.drivers.base import ImageRoot, PowerState, VolumeRoot
 from pileus.compute.host.guest_spec import guest_spec, volume_spec
@@ -13,8 +14,9 @@ from pileus.foundation.trace import Trace
 async def build_again(host: HostServices, server: Server, token: str, record: Trace) -> PowerState:
     """Have the guest as the server's row says now; ports and volumes stay the same."""
     root, properties = await _root(host, server, token)
+    ports = tuple(NicRequest(port_id=known.port_id, tag=known.tag) for known in server.interfaces)
     vifs = await host.networks.ensure_ports(
-        server.id, server.networks, project_id=server.project_id, host=host.host, epoch=server.epoch,
+        server.id, NetworkRequest("list", ports), project_id=server.project_id, host=host.host, epoch=server.epoch,
         hostname=server.hostname, zone=host.zone, security_groups=server.security_groups,
         authority=host.authority(token),
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """The network service, as compute needs it: what may be used, ports for servers, their binding to hosts."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -196,11 +196,24 @@ class Networks:
                 ]
             elif port is None or port["binding:host_id"] != host or _epoch(port) != epoch:
                 body = {"device_id": server_id, "device_owner": OWNER + zone} | binding
-                path = f"/ports/{nic.port_id if port is None else port['id']}"
-                port = (await self._ask("PUT", path, service, body={"port": body}))["port"]
+                port = await self._take(str(nic.port_id if port is None else port["id"]), server_id, body, service)
             taken.add(port["id"])
             ports.append((port, nic))
         return await self._vifs(ports, authority, record, steps)
+
+    async def _take(self, port_id: str, server_id: str, body: dict[str, Any], service: Authority) -> Any:
+        """Bind a port, if nobody else has it: two servers may have been asked to use it. Raises: PortTaken."""
+        while True:
+            port = (await self._ask("GET", f"/ports/{port_id}", service))["port"]
+            if port["device_id"] not in ("", server_id):
+                raise PortTaken(port_id=port_id)
+            unchanged = {"if-match": f"revision_number={port['revision_number']}"}
+            try:
+                return (await self._ask("PUT", f"/ports/{port_id}", service, body={"port": body}, headers=unchanged))[
+                    "port"
+                ]
+            except errors.PreconditionFailed:
+                continue
 
     async def _vifs(
         self, ports: Sequence[tuple[Any, NicRequest]], authority: Authority, record: Trace | None, steps: Steps
@@ -254,7 +267,7 @@ class Networks:
         return {subnet["id"]: subnet for subnet in found["subnets"]}
 
     async def release_ports(
-        self, server_id: str, authority: Authority, *, brought: Sequence[str], keep: AbstractSet[str] = frozenset()
+        self, server_id: str, authority: Authority, *, brought: Collection[str], keep: AbstractSet[str] = frozenset()
     ) -> None:
         """Delete the ports that were made for the server; those the user `brought` are only unbound.
 

@@ -1,7 +1,7 @@
 """The journal of flows in a service's own tables: the truth about long work; memory is only a cache of it."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -38,6 +38,17 @@ def flow_tables(service: str) -> tuple[str, ...]:
         "WHERE state IN ('running', 'undoing', 'stuck')",
         f"CREATE INDEX {service}_flows_subject ON {service}_flows (subject, created_at)",
     )
+
+
+class OpenFlow(NamedTuple):
+    """The head of a flow that has not ended."""
+
+    id: str
+    name: str
+    home: str
+    state: str
+    epoch: int
+    created_at: int
 
 
 class SqlJournal:
@@ -116,6 +127,10 @@ class SqlJournal:
         """The state of a flow without the rest of it."""
         row = await self._database.one(self._sql.state, id=flow_id)
         return None if row is None else row["state"]
+
+    async def open_about(self, subject: str) -> list[OpenFlow]:
+        """The flows about one thing that have not ended, the stuck ones too, oldest first."""
+        return [OpenFlow(*row) for row in await self._database.all(self._sql.open_about, subject=subject)]
 
     async def of_subject(self, subject: str) -> list[FlowRecord]:
         """All flows about one thing, oldest first, with their steps."""
@@ -231,6 +246,10 @@ class _Statements:
         )
         self.open_of = sql(
             f"SELECT id, name FROM {flows} WHERE subject = :subject AND state IN ('running', 'undoing', 'stuck')"
+        )
+        self.open_about = sql(
+            f"SELECT id, name, home, state, epoch, created_at FROM {flows} WHERE subject = :subject "
+            "AND state IN ('running', 'undoing', 'stuck') ORDER BY created_at, id"
         )
         self.beat = sql(f"UPDATE {flows} SET beat = beat + 1 WHERE id = :id AND epoch = :epoch")
         self.open = sql(

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from pileus.compute.domain.block_device import BlockDevice, root_of
-from pileus.compute.domain.errors import BuildAborted
+from pileus.compute.domain.errors import BuildAborted, PortTaken
 from pileus.compute.domain.server import Server
 from pileus.compute.drivers.base import ImageRoot, VolumeRoot
 from pileus.compute.host.guest_spec import guest_spec, volume_spec
@@ -95,7 +95,7 @@ async def bind_ports(step: StepContext[HostServices], p: BuildParams) -> dict[st
             look_first=step.is_repeat or p.attempt > 1 or step.flow.boot_id != step.runtime.boot_id,
         )  # fmt: skip
     except (errors.BadRequest, errors.Forbidden, errors.NotFound, errors.Conflict) as refused:
-        if is_quota(refused) or not isinstance(refused, errors.Conflict):
+        if is_quota(refused) or isinstance(refused, PortTaken) or not isinstance(refused, errors.Conflict):
             raise BuildAborted(server_id=server.id, reason=refused.text) from refused
         raise
     return {
