@@ -100,6 +100,8 @@ def _start(settings: CloudSettings) -> "Detached | None":
     state.mkdir(parents=True, exist_ok=True)
     if not any(state.iterdir()):
         StateDirectory(state).release()
+    if settings.hypervisor != "fake":
+        click.echo("Starting ...")  # libvirt looks at every QEMU of the machine first: some seconds, once
     log = state / running.LOG
     known = log.stat().st_size if log.exists() else 0
     started = Detached(_command(settings), log)
