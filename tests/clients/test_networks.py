@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.clients.conftest import Person
+from tests.process import wait_until
 
 openstack = pytest.importorskip("openstack")
 
@@ -37,14 +38,23 @@ def test_a_server_gets_a_floating_address(member: Person, admin: Any, outside: A
     port = next(network.ports(device_id=server.id))
     floating = network.create_ip(floating_network_id=outside.id, port_id=port.id)
     assert floating.fixed_ip_address == port.fixed_ips[0]["ip_address"]
+    wanted = {"fixed": floating.fixed_ip_address, "floating": floating.floating_ip_address}
+    wait_until(lambda: addresses(connection, server) == wanted, "the server shows both addresses")
     with pytest.raises(openstack.exceptions.ConflictException):
         network.delete_router(router)
     network.delete_ip(floating)
+    wait_until(lambda: set(addresses(connection, server)) == {"fixed"}, "the server shows one address")
     connection.delete_server(server.id, wait=True)
     network.remove_interface_from_router(router, subnet=subnet.id)
     network.delete_router(router)
     network.delete_network(inside)
     assert list(network.ports()) == []
+
+
+def addresses(connection: Any, server: Any) -> dict[str, str]:
+    """By kind, as the server's document has them."""
+    listed = connection.compute.get_server(server.id).addresses["inside"]
+    return {each["OS-EXT-IPS:type"]: each["addr"] for each in listed}
 
 
 def test_security_groups_follow_a_server(member: Person, flavor: Any, image: Any) -> None:
