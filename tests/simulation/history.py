@@ -61,7 +61,7 @@ class History:
         self.world.at_seam = self.misfortune.at_seam
         keeper = asyncio.ensure_future(self._keep_alive())
         watcher = asyncio.ensure_future(self._watch())
-        storms = asyncio.ensure_future(self._cut_hosts_off())
+        storms = asyncio.gather(self._cut_hosts_off(), self._set_clocks(), self._expel())
         try:
             await asyncio.gather(*(self._life(tenant) for tenant in self.tenants))
             await storms
@@ -120,6 +120,36 @@ class History:
             await asyncio.sleep(self.chance.choice((10.0, 50.0, 200.0)))
             self.misfortune.cut_off = ""
             self.log(f"{host} is back")
+
+    async def _set_clocks(self) -> None:
+        """The wall clock jumps, back too; the monotonic one never does."""
+        for _ in range(self.weather.jumps):
+            await asyncio.sleep(self.chance.random() * 8)
+            self.world.clock_offset_s += self.chance.choice((-7200.0, -600.0, -5.0, 30.0, 5000.0))
+            self.world.runtime.clock_offset_s = self.world.clock_offset_s  # type: ignore[attr-defined]
+            self.log(f"the clock is {self.world.clock_offset_s} s off")
+
+    async def _expel(self) -> None:
+        """An administrator disables a user, whatever is in flight, and forgives."""
+        for _ in range(self.weather.expulsions):
+            await asyncio.sleep(self.chance.random() * 8)
+            tenant = self.chance.choice(self.tenants)
+            await self._enable(tenant, enabled=False)
+            await asyncio.sleep(self.chance.choice((0.01, 1.0, 20.0)))
+            await self._enable(tenant, enabled=True)
+
+    async def _enable(self, tenant: Tenant, *, enabled: bool) -> None:
+        while True:
+            await self._awake()
+            try:
+                admin = await self.world.admin()
+                body = {"user": {"enabled": enabled}}
+                answer = await admin.request("identity", "PATCH", f"/users/{tenant.user.user_id}", body)
+            except Lost:
+                continue
+            assert answer.status == 200, (answer.status, answer.body)
+            self.log(f"{tenant.user.name} is {'enabled' if enabled else 'disabled'}")
+            return
 
     async def _watch(self) -> None:
         """What must hold at every moment."""

@@ -25,6 +25,8 @@ class Weather:
     deaths: int = 0
     reboots: bool = False
     partitions: int = 0
+    jumps: int = 0  # of the wall clock
+    expulsions: int = 0  # a user is disabled for a while
 
     @classmethod
     def forecast(cls, chance: random.Random) -> "Weather":
@@ -37,6 +39,8 @@ class Weather:
             deaths=chance.choice((0, 0, 1, 1, 2, 3)),
             reboots=chance.random() < 0.3,
             partitions=chance.choice((0, 0, 0, 1)),
+            jumps=chance.choice((0, 0, 0, 0, 2)),
+            expulsions=chance.choice((0, 0, 0, 1)),
         )
 
 

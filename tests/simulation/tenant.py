@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pileus.foundation.http.client import Answer
-from tests.cloud import Lost, User
+from tests.cloud import Lost, Refused, User
 from tests.simulation.ledger import Ledger, Thing
 
 Log = Callable[[str], None]
@@ -58,6 +58,10 @@ class Tenant:
                 await deed(self)
             except Lost:
                 self.log(f"{self.user.name}: lost in {deed.__name__}")
+            except Refused as refused:
+                if refused.answer.status not in (401, 503):
+                    raise
+                self.log(f"{self.user.name}: cannot log in for {deed.__name__}")
 
     # -- asking ---------------------------------------------------------------------------------------------------
     async def ask(self, service: str, method: str, path: str, body: Any = None, **options: Any) -> Answer:
@@ -116,7 +120,6 @@ class Tenant:
         nets = [{"uuid": self.ids[f"{self.project} net"]}]
         port = self._any("port")
         if port is not None and self.chance.random() < 0.4:
-            port.facts["used"] = "yes"
             return [{"port": port.id}]
         return self.chance.choice(("none", nets, nets, nets, nets * 2))
 
@@ -254,8 +257,21 @@ class Tenant:
 
     async def delete_port(self) -> None:
         port = self._any("port")
-        if port is not None and "used" not in port.facts:
+        if port is not None:
             await self._remove(port, "network", f"/ports/{port.id}", "done")
+
+    async def delete_port_of_server(self) -> None:
+        """As clumsy users do; the server loses its interface."""
+        server = self._any("server")
+        if server is None:
+            return
+        answer = await self.ask("network", "GET", "/ports", query={"device_id": server.id})
+        if answer.status == 200 and answer.json()["ports"]:
+            port_id = self.chance.choice(answer.json()["ports"])["id"]
+            for port in self.mine.alive("port"):
+                if port.id == port_id:
+                    port.gone = "asked"
+            await self.ask("network", "DELETE", f"/ports/{port_id}")
 
     async def create_keypair(self) -> None:
         name = self._name("keypair")
@@ -323,7 +339,7 @@ DEEDS: dict[Callable[[Tenant], Awaitable[None]], int] = {
     Tenant.rebuild: 3, Tenant.describe: 2, Tenant.attach_interface: 4, Tenant.detach_interface: 3,
     Tenant.create_volume: 8, Tenant.delete_volume: 4, Tenant.extend_volume: 2, Tenant.attach_volume: 6,
     Tenant.detach_volume: 4, Tenant.create_network: 2, Tenant.delete_network: 2, Tenant.create_port: 4,
-    Tenant.delete_port: 3, Tenant.create_keypair: 2, Tenant.delete_keypair: 1, Tenant.log_out: 2,
-    Tenant.try_revoked: 2, Tenant.trespass: 2, Tenant.look_around: 2,
+    Tenant.delete_port: 3, Tenant.delete_port_of_server: 2, Tenant.create_keypair: 2, Tenant.delete_keypair: 1,
+    Tenant.log_out: 2, Tenant.try_revoked: 2, Tenant.trespass: 2, Tenant.look_around: 2,
 }  # fmt: skip
 """What tenants do, and how often."""

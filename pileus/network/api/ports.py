@@ -148,5 +148,6 @@ def _change(item: Mapping[str, Any]) -> PortChange:
 async def delete_port(request: Call) -> Response:
     port, target = await _visible(request)
     access.enforce(request, target)
-    await ports.delete(request.service, port.id, revision=access.expected_revision(request))
+    by_user = not request.context.is_service
+    await ports.delete(request.service, port.id, revision=access.expected_revision(request), by_user=by_user)
     return empty()

@@ -343,8 +343,8 @@ async def _dissociate(tx: Transaction, floating: Any, now: int) -> None:
 
 
 # -- delete -------------------------------------------------------------------------------------------------------
-async def delete(service: NetworkService, port_id: str, *, revision: int | None = None) -> None:
-    """Delete a port; floating IPs that pointed to it point to nothing.
+async def delete(service: NetworkService, port_id: str, *, revision: int | None = None, by_user: bool = False) -> None:
+    """Delete a port; floating IPs that pointed to it point to nothing. A server that loses it to a user hears of it.
 
     Raises: PortNotFound (404), ServicePortInUse (409), RevisionNumberConstraintFailed (412).
     """
@@ -365,6 +365,8 @@ async def delete(service: NetworkService, port_id: str, *, revision: int | None 
     port = await service.transact(work)
     if port.host:
         service.hosts.port_changed(port.host, port_id, port.network_id)
+    if by_user and port.device_owner.startswith("compute:"):
+        server_news.tell_servers(service, [port.device_id])
 
 
 async def _holds_floating_ip(tx: Transaction, port: Port) -> bool:

@@ -17,9 +17,19 @@ def tell(service: NetworkService, port_ids: Iterable[str | None]) -> None:
         service.runtime.spawn(_tell(service, changed), "news for servers")
 
 
+def tell_servers(service: NetworkService, server_ids: Iterable[str]) -> None:
+    """Let compute hear of the ports of these servers, of those too that are gone; nobody waits for it."""
+    service.runtime.spawn(_tell_owners(service, set(server_ids)), "news for servers")
+
+
 async def _tell(service: NetworkService, port_ids: list[str]) -> None:
     found = [await ports.find(service.database, port_id) for port_id in port_ids]
-    owners = {held.port.device_id for held in found if held and held.port.device_owner.startswith("compute:")}
+    await _tell_owners(
+        service, {held.port.device_id for held in found if held and held.port.device_owner.startswith("compute:")}
+    )
+
+
+async def _tell_owners(service: NetworkService, owners: set[str]) -> None:
     if not owners:
         return
     try:
