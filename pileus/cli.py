@@ -71,7 +71,7 @@ def up(
     if options:
         said["hypervisor_options"] = _options(options)
     settings = starting.settle(_state(state_dir), said)
-    if settings.hosts > 1 and settings.hypervisor != "fake":
+    if settings.host.hosts > 1 and settings.host.hypervisor != "fake":
         raise click.UsageError("--hosts is for the fake hypervisor: a real machine is one host.")
     if not detach and not demo:
         sys.exit(starting.run(settings, is_examined=examined))

@@ -18,7 +18,7 @@ from pileus import running
 from pileus.foundation.errors import Conflict, Error
 from pileus.foundation.runtime import Runtime
 from pileus.foundation.state_directory import StateDirectory
-from pileus.settings import CloudSettings
+from pileus.settings import CloudSettings, embedded
 
 if TYPE_CHECKING:
     from pileus.doctor import Finding
@@ -39,13 +39,13 @@ def settle(state_dir: Path, said: Mapping[str, Any]) -> CloudSettings:
     Raises: OtherHypervisor.
     """
     if not (state_dir / running.FACTS).exists():
-        return CloudSettings(state_dir=state_dir, **said)
+        return embedded(state_dir, said)
     known = msgspec.structs.asdict(running.facts(state_dir))
     del known["url"]
     kept = known["hypervisor"]
     if said.get("hypervisor", kept) != kept:
         raise OtherHypervisor(path=state_dir, kept=kept)
-    return CloudSettings(state_dir=state_dir, **(known | dict(said)))
+    return embedded(state_dir, known | dict(said))
 
 
 def doctor(settings: CloudSettings) -> int:
@@ -60,7 +60,7 @@ def doctor(settings: CloudSettings) -> int:
 def _examine(settings: CloudSettings) -> "list[Finding]":
     from pileus.doctor import Wish, examine
 
-    wish = Wish(hypervisor=settings.hypervisor, port=settings.port, state=settings.state_dir)
+    wish = Wish(hypervisor=settings.host.hypervisor, port=settings.listen.port, state=settings.state_dir)
 
     async def look() -> "list[Finding]":
         runtime = Runtime("doctor")
@@ -100,7 +100,7 @@ def _start(settings: CloudSettings) -> "Detached | None":
     state.mkdir(parents=True, exist_ok=True)
     if not any(state.iterdir()):
         StateDirectory(state).release()
-    if settings.hypervisor != "fake":
+    if settings.host.hypervisor != "fake":
         click.echo("Starting ...")  # libvirt looks at every QEMU of the machine first: some seconds, once
     log = state / running.LOG
     known = log.stat().st_size if log.exists() else 0
@@ -139,12 +139,12 @@ def _stay(started: "Detached", state: Path) -> int:
 def _command(settings: CloudSettings) -> list[str]:
     command = [
         sys.executable, "-m", "pileus", "up", "--examined", "--state", str(settings.state_dir),
-        "--address", settings.address, "--port", str(settings.port), "--hypervisor", settings.hypervisor,
-        "--hosts", str(settings.hosts),
+        "--address", settings.listen.address, "--port", str(settings.listen.port),
+        "--hypervisor", settings.host.hypervisor, "--hosts", str(settings.host.hosts),
     ]  # fmt: skip
-    if settings.public_url:
-        command += ["--public-url", settings.public_url]
-    for name, value in settings.hypervisor_options.items():
+    if settings.cloud.url:
+        command += ["--public-url", settings.cloud.url]
+    for name, value in settings.host.hypervisor_options.items():
         command += ["--hypervisor-option", f"{name}={value}"]
     return command
 
@@ -164,7 +164,7 @@ def run(settings: CloudSettings, *, is_examined: bool) -> int:
     """Be the cloud, until SIGTERM or SIGINT."""
     import uvloop
 
-    if not is_examined and settings.hypervisor != "fake" and not _is_fit(settings):
+    if not is_examined and settings.host.hypervisor != "fake" and not _is_fit(settings):
         return 1
     try:
         directory = StateDirectory(settings.state_dir)
@@ -184,11 +184,11 @@ def run(settings: CloudSettings, *, is_examined: bool) -> int:
 async def _live(settings: CloudSettings) -> int:
     from pileus.foundation.logs import set_up
     from pileus.foundation.machine import raise_file_limit
-    from pileus.wiring import Cloud
+    from pileus.wiring.embedded import Cloud
 
     set_up()
     raise_file_limit()
-    runtime = Runtime(f"pileus@{settings.host_name or 'localhost'}")
+    runtime = Runtime(f"pileus@{settings.host.host_name or 'localhost'}")
     began = runtime.monotonic()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -199,7 +199,7 @@ async def _live(settings: CloudSettings) -> int:
         await cloud.start()
         runtime.settle()
         click.echo(
-            f"Pileus is up at {cloud.url} (region {settings.region}, hypervisor {settings.hypervisor}), "
+            f"Pileus is up at {cloud.url} (region {settings.cloud.region}, hypervisor {settings.host.hypervisor}), "
             f"{runtime.monotonic() - began:.2f} s."
         )
         sys.stdout.flush()

@@ -21,8 +21,8 @@ from pileus.foundation.bus import Broker, Fate
 from pileus.foundation.http.client import Answer
 from pileus.foundation.runtime import Crashed, Runtime
 from pileus.foundation.simulation import SimulatedRuntime
-from pileus.settings import CloudSettings
-from pileus.wiring import Cloud
+from pileus.settings import embedded
+from pileus.wiring.embedded import Cloud
 
 CHEAP = {"passes": 1, "memory_kib": 8, "lanes": 1}
 """Password hashing for tests that are not about it."""
@@ -74,11 +74,11 @@ class World:
 
     def __init__(self, state_dir: Path, chance: random.Random | None = None, **settings: Any):
         defaults: dict[str, Any] = {
-            "hypervisor": "fake", "hosts": 2, "host_name": "host", "password_cost": CHEAP, "state_dir": state_dir,
+            "hypervisor": "fake", "hosts": 2, "host_name": "host", "password_cost": CHEAP,
         }  # fmt: skip
         self.state_dir = state_dir
         self.chance = chance
-        self.settings = CloudSettings(**(defaults | settings))
+        self.settings = embedded(state_dir, defaults | settings)
         self.fate: Callable[[str, bytes], Fate] | None = None
         self.at_seam: Callable[..., None] | None = None
         self.boot_id = "first boot"

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -15,6 +15,7 @@ from pileus.compute.peers.placement import Placement
 from pileus.compute.peers.volume import Volumes
 from pileus.compute.store.servers import Render
 from pileus.foundation.bus import Bus
+from pileus.foundation.config import decided_by, meaning
 from pileus.foundation.database import Database
 from pileus.foundation.flow import Ended, Runner
 from pileus.foundation.flow.journal import SqlJournal
@@ -34,18 +35,18 @@ def host_topic(host: str) -> str:
 class ComputeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What an operator decides about compute."""
 
-    default_zone: str = "nova"
-    cpu_ratio: float = 4.0  # vCPUs promised for each real one
-    ram_ratio: float = 1.0
-    disk_ratio: float = 1.0
-    reserved_ram_mib: int = 512
-    max_attempts: int = 3  # hosts tried for one launch
-    host_down_s: float = 60.0  # without a heartbeat a host counts as down
-    heartbeat_s: float = 10.0
-    call_timeout_s: float = 60.0
-    snapshot_age_s: float = 10.0  # how old the scheduler's picture of the hosts may be
-    deleted_keep: int = 1000  # deleted servers that are always remembered
-    deleted_keep_s: float = 7 * 86400.0  # and for how long others are
+    default_zone: Annotated[str, decided_by("cloud.zone")] = "nova"
+    cpu_ratio: Annotated[float, meaning("How many vCPUs are promised for each real one.")] = 4.0
+    ram_ratio: Annotated[float, meaning("How much memory is promised for each MiB of it.")] = 1.0
+    disk_ratio: Annotated[float, meaning("How much disk is promised for each GiB of it.")] = 1.0
+    reserved_ram_mib: Annotated[int, meaning("Memory of each host, in MiB, that guests do not get.")] = 512
+    max_attempts: Annotated[int, meaning("How many hosts are tried for one launch.")] = 3
+    host_down_s: Annotated[float, meaning("A host without a heartbeat for so long counts as down.")] = 60.0
+    heartbeat_s: Annotated[float, decided_by("cloud.heartbeat_s")] = 10.0
+    call_timeout_s: Annotated[float, meaning("How long the scheduler or a host may take to answer.")] = 60.0
+    snapshot_age_s: Annotated[float, meaning("How old the scheduler's picture of the hosts may be.")] = 10.0
+    deleted_keep: Annotated[int, meaning("How many deleted servers are always remembered.")] = 1000
+    deleted_keep_s: Annotated[float, meaning("And for how long others are.")] = 7 * 86400.0
 
 
 class Endings:

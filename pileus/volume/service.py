@@ -2,11 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
 from pileus.foundation.bus import Bus
+from pileus.foundation.config import decided_by, meaning
 from pileus.foundation.database import Database, Transaction
 from pileus.foundation.errors import ConcurrentChange
 from pileus.foundation.flow import Runner
@@ -28,13 +29,13 @@ TRIES = 10
 class VolumeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What an operator decides about block storage."""
 
-    zone: str = "nova"
-    host: str = "pileus"  # the name before the @ in a volume's host
-    backends: tuple[str, ...] = ("file",)  # the first one takes what names none
-    call_timeout_s: float = 30.0
-    host_down_s: float = 60.0  # without a heartbeat a host counts as down
-    message_keep_s: float = 30 * 86400.0
-    page_most: int = 1000
+    zone: Annotated[str, decided_by("cloud.zone")] = "nova"
+    host: Annotated[str, meaning("The name before the @ in a volume's host.")] = "pileus"
+    backends: Annotated[tuple[str, ...], meaning("The back ends; the first one takes what names none.")] = ("file",)
+    call_timeout_s: Annotated[float, meaning("How long a volume-host may take to answer.")] = 30.0
+    host_down_s: Annotated[float, meaning("A volume-host without a heartbeat for so long counts as down.")] = 60.0
+    message_keep_s: Annotated[float, meaning("How long messages for users are kept.")] = 30 * 86400.0
+    page_most: Annotated[int, meaning("The longest page of a list.")] = 1000
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,14 @@ import msgspec
 
 from pileus.foundation.bus import Bus
 from pileus.foundation.bus.socket import HubTransport
-from pileus.foundation.http.authentication import ServiceLogin
-from pileus.foundation.http.client import Peer
 from pileus.foundation.http.remote import SocketTransport
 from pileus.foundation.logs import set_up
 from pileus.foundation.runtime import Runtime
-from pileus.settings import CloudSettings
-from pileus.wiring import Host
-
-KINDS = {"networking": "network"}
+from pileus.secrets_file import Secrets
+from pileus.settings import CloudSection, HostSection
+from pileus.wiring.ground import Ground
+from pileus.wiring.host import HostPart
+from pileus.wiring.settings import Settings
 
 
 class Orders(msgspec.Struct, kw_only=True):
@@ -41,19 +40,16 @@ async def main(orders: Orders) -> None:
         path: SocketTransport(f"{orders.url}/{path}") for path in ("identity", "image", "networking", "volume")
     }
 
-    def peer(path: str, source: str) -> Peer:
-        return Peer(KINDS.get(path, path), transports[path], runtime, source=source)
-
-    def login(account: str) -> ServiceLogin:
-        return ServiceLogin(peer("identity", account), runtime, user=account, password=orders.account_key)
-
-    settings = CloudSettings(
-        state_dir=Path(orders.directory), hypervisor="fake", lease_s=orders.lease_s, heartbeat_s=orders.heartbeat_s
-    )
+    settings = Settings(
+        state_dir=Path(orders.directory), host=HostSection(hypervisor="fake"),
+        cloud=CloudSection(lease_s=orders.lease_s, heartbeat_s=orders.heartbeat_s),
+    )  # fmt: skip
     line = HubTransport(Path(orders.bus), runtime)
     bus = Bus(line, runtime)
     await line.connect()
-    host = Host(orders.host, settings, runtime, bus, peer, login)
+    secrets = Secrets(accounts={"compute": orders.account_key})
+    ground = Ground(settings, runtime, bus, secrets, transports.__getitem__)
+    host = HostPart(ground, orders.host, account="compute")
     await host.start()
     await ended.wait()
     await host.stop()

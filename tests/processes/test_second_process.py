@@ -32,8 +32,8 @@ class HostProcess:
         directory.mkdir()
         orders = Orders(
             host=HOST, directory=str(directory), bus=str(directory.parent / "bus.sock"), url=url,
-            account_key=world.cloud.secrets.accounts["compute"], lease_s=world.settings.lease_s,
-            heartbeat_s=world.settings.heartbeat_s,
+            account_key=world.cloud.secrets.accounts["compute"], lease_s=world.settings.cloud.lease_s,
+            heartbeat_s=world.settings.cloud.heartbeat_s,
         )  # fmt: skip
         with os.fdopen(os.open(self._orders, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as target:
             target.write(msgspec.json.encode(orders))

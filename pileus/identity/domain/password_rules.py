@@ -1,9 +1,11 @@
 """When a login is locked out, when a password has ended, and which new password is refused."""
 
 import re
+from typing import Annotated
 
 import msgspec
 
+from pileus.foundation.config import meaning
 from pileus.identity.domain.errors import PasswordRule
 from pileus.identity.domain.passwords import LONGEST
 from pileus.identity.domain.user import Credentials
@@ -15,13 +17,13 @@ DAY = 86_400 * MICROSECONDS
 class PasswordRules(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The cloud's rules for passwords; zero means that there is no such rule."""
 
-    lockout_attempts: int = 0
-    lockout_seconds: int = 1800
-    unique_count: int = 0  # a new password must differ from this many, the current one included
-    minimum_age_days: int = 0
-    expires_days: int = 0
-    pattern: str = ""  # a regular expression that a password must match
-    pattern_description: str = ""
+    lockout_attempts: Annotated[int, meaning("Wrong passwords after which a user is locked out.")] = 0
+    lockout_seconds: Annotated[int, meaning("For how long.")] = 1800
+    unique_count: Annotated[int, meaning("A new password must differ from so many, the current one included.")] = 0
+    minimum_age_days: Annotated[int, meaning("How old a password must be before its user may change it.")] = 0
+    expires_days: Annotated[int, meaning("After so many days a password must be changed.")] = 0
+    pattern: Annotated[str, meaning("A regular expression that a password must match.")] = ""
+    pattern_description: Annotated[str, meaning("The pattern in words, for users.")] = ""
 
 
 def is_locked(who: Credentials, rules: PasswordRules, now: int) -> bool:

@@ -6,8 +6,11 @@ The functions here are slow on purpose (about 20 ms): `app/passwords.py` calls t
 import base64
 import hashlib
 import hmac
+from typing import Annotated
 
 import msgspec
+
+from pileus.foundation.config import meaning
 
 SALT_BYTES = 16
 LONGEST = 4096  # characters of a password that are looked at; a longer one is refused
@@ -16,11 +19,11 @@ _KEY_PREFIX = "$pileus-key$"
 
 
 class Cost(msgspec.Struct, frozen=True, gc=False):
-    """How hard argon2id works: passes, memory in KiB, lanes."""
+    """How hard argon2id works."""
 
-    passes: int = 2
-    memory_kib: int = 19_456
-    lanes: int = 1
+    passes: Annotated[int, meaning("Passes over the memory.")] = 2
+    memory_kib: Annotated[int, meaning("Memory in KiB.")] = 19_456
+    lanes: Annotated[int, meaning("Lanes beside each other.")] = 1
 
 
 def hash_password(password: str, salt: bytes, cost: Cost) -> str:

@@ -1,10 +1,11 @@
 """What an image is, who may see it, and how much of it there may be."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
+from pileus.foundation.config import meaning
 from pileus.image.domain.errors import OverLimit
 
 DISK_FORMATS = ("ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "iso", "ploop")
@@ -67,13 +68,13 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How much of everything there may be; the defaults are those of the reference implementation. 0: no limit."""
 
-    size_bytes: int = 1 << 40
-    virtual_size_bytes: int = 16 << 40
-    project_bytes: int = 0
-    project_images: int = 0
-    properties: int = 128
-    tags: int = 128
-    members: int = 128
+    size_bytes: Annotated[int, meaning("Of one image.")] = 1 << 40
+    virtual_size_bytes: Annotated[int, meaning("Of the disk in one image.")] = 16 << 40
+    project_bytes: Annotated[int, meaning("Of all images of a project.")] = 0
+    project_images: Annotated[int, meaning("Images of a project.")] = 0
+    properties: Annotated[int, meaning("Properties of an image.")] = 128
+    tags: Annotated[int, meaning("Tags of an image.")] = 128
+    members: Annotated[int, meaning("Projects that an image is shared with.")] = 128
 
     def check(self, image: Image) -> None:
         """Raises: OverLimit (413)."""

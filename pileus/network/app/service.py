@@ -2,11 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
 from pileus.foundation.bus import Bus
+from pileus.foundation.config import decided_by, meaning
 from pileus.foundation.database import Database, Duplicate, Transaction
 from pileus.foundation.errors import ConcurrentChange
 from pileus.foundation.runtime import Runtime
@@ -22,13 +23,15 @@ TRIES = 10
 class NetworkSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What an operator decides about networks."""
 
-    mtu: int = 1450  # of tunnelled networks
-    physical_mtu: int = 1500  # of networks on a wire of their own
-    network_type: str = "vxlan"  # of networks for which the caller names none
-    physical_networks: tuple[str, ...] = ("public",)
-    availability_zone: str = "nova"
-    dns_domain: str = ""
-    quotas: dict[str, int] = msgspec.field(default_factory=lambda: dict(DEFAULTS))
+    mtu: Annotated[int, meaning("The MTU of tunnelled networks.")] = 1450
+    physical_mtu: Annotated[int, meaning("The MTU of networks on a wire of their own.")] = 1500
+    network_type: Annotated[str, meaning("The type of networks for which the caller names none.")] = "vxlan"
+    physical_networks: Annotated[tuple[str, ...], meaning("The wires that networks may be put on.")] = ("public",)
+    availability_zone: Annotated[str, decided_by("cloud.zone")] = "nova"
+    dns_domain: Annotated[str, meaning("The domain of ports' names.")] = ""
+    quotas: Annotated[dict[str, int], meaning("Quotas of projects that have none of their own; -1: no limit.")] = (
+        msgspec.field(default_factory=lambda: dict(DEFAULTS))
+    )
 
 
 @dataclass(frozen=True)
