@@ -185,5 +185,5 @@ def upgrade(state_dir: Path, say: Say) -> None:
     kept.chmod(0o600)
     from pileus.wiring.schemas import SCHEMAS
 
-    upgrade_database(state_dir / DATABASE, SCHEMAS)
+    upgrade_database(f"sqlite:///{state_dir / DATABASE}", SCHEMAS)
     say(f"The tables are at the version of pileus {__version__}; the database as it was is in {kept}.")

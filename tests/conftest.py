@@ -13,6 +13,7 @@ import pytest
 from pileus.foundation.database import SqliteDatabase
 from pileus.foundation.runtime import Crashed, Runtime
 from pileus.guest_image import ensure_image
+from tests import postgres as postgres_server
 
 T = TypeVar("T")
 Run = Callable[..., Any]
@@ -54,6 +55,19 @@ def database(tmp_path: Path, runtime: Runtime) -> Iterator[SqliteDatabase]:
     yield database
     with contextlib.suppress(Crashed):  # a test that let its process die has nobody left to close it
         asyncio.run(database.close())
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[postgres_server.Server]:
+    """A PostgreSQL server of this test session's own."""
+    if postgres_server.binaries() is None:
+        pytest.skip("PostgreSQL is not installed: run tools/setup --tests")
+    server = postgres_server.Server()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,8 @@ async def put(database: SqliteDatabase, id: str, n: int = 0) -> None:
 
 def test_a_statement_is_written_once_for_both_databases() -> None:
     assert AMONG.sqlite == "SELECT id FROM things WHERE id IN (SELECT value FROM json_each(?)) AND n >= ? ORDER BY id"
-    assert AMONG.postgres == "SELECT id FROM things WHERE id IN (SELECT unnest($1)) AND n >= $2 ORDER BY id"
+    assert AMONG.postgres == "SELECT id FROM things WHERE id = ANY ($1) AND n >= $2 ORDER BY id"
+    assert sql("SELECT 1 FROM t WHERE n NOT IN :n*").postgres == "SELECT 1 FROM t WHERE n <> ALL ($1)"
     twice = sql("SELECT :a, :b, :a, '12:30', x::text FROM t")
     assert twice.postgres == "SELECT $1, $2, $1, '12:30', x::text FROM t"
     assert twice.names == ("a", "b", "a")

@@ -1,158 +1,27 @@
-"""Rows and transactions: one seam over SQLite (embedded) and PostgreSQL (scaled out).
-
-Statements are plain SQL text in the common subset of both, written once, compiled at import by `sql()`. It refuses to
-be an ORM: rows go out by name, the wing's `store/` turns them into domain values.
-"""
+"""SQLite: all services' tables in one file, on the event loop, with one shared sync for all who must wait."""
 
 import asyncio
 import os
-import re
 import sqlite3
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
-import msgspec
-
-from pileus.foundation.errors import Conflict, Unavailable
+from pileus.foundation.database.seam import (
+    BrokenReference,
+    DatabaseDamaged,
+    DatabaseFull,
+    Duplicate,
+    Schema,
+    Statement,
+    Transaction,
+    migrate_in,
+)
+from pileus.foundation.errors import Unavailable
 from pileus.foundation.runtime import Runtime
 
 T = TypeVar("T")
-Row = Mapping[str, Any] | sqlite3.Row
-
-_PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)(\*?)")
-
-
-class Duplicate(Conflict):
-    """A unique key is taken."""
-
-    code, message = "duplicate", "It exists already."
-
-
-class DatabaseFull(Unavailable):
-    """The disk under the database is full: nothing was written."""
-
-    code = "database.full"
-    message = "The cloud's database cannot grow: the disk is full. Free space in the state directory and retry."
-
-
-class DatabaseDamaged(Unavailable):
-    """The file under the database is no database any more."""
-
-    code = "database.damaged"
-    message = "The cloud's database {path} cannot be read: {reason}. Restore a backup of the state directory."
-
-
-@dataclass(frozen=True)
-class Statement:
-    """One SQL statement for both databases."""
-
-    names: tuple[str, ...]  # parameter names in order of appearance
-    lists: frozenset[str]  # those written `:name*`
-    sqlite: str
-    postgres: str
-
-    def sqlite_args(self, values: Mapping[str, Any]) -> list[Any]:
-        if not self.lists:
-            return [values[name] for name in self.names]
-        return [
-            msgspec.json.encode(values[name]).decode() if name in self.lists else values[name] for name in self.names
-        ]
-
-
-def sql(text: str) -> Statement:
-    """Compile a statement: `:name` is a parameter, `x IN :names*` a list of any length.
-
-    Booleans are INTEGER 0/1, times BIGINT microseconds, documents TEXT (JSON), bytes BLOB.
-    """
-    names: list[str] = []
-    lists: set[str] = set()
-
-    def sqlite_form(match: re.Match[str]) -> str:
-        names.append(match[1])
-        if match[2]:
-            lists.add(match[1])
-            return "(SELECT value FROM json_each(?))"
-        return "?"
-
-    sqlite_text = _PARAMETER.sub(sqlite_form, text)
-    order: dict[str, int] = {}
-
-    def postgres_form(match: re.Match[str]) -> str:
-        number = order.setdefault(match[1], len(order) + 1)
-        return f"(SELECT unnest(${number}))" if match[2] else f"${number}"
-
-    return Statement(tuple(names), frozenset(lists), sqlite_text, _PARAMETER.sub(postgres_form, text))
-
-
-@dataclass(frozen=True)
-class Migration:
-    """One step of a service's schema: DDL in the common subset (TEXT, INTEGER, BIGINT, BLOB)."""
-
-    number: int
-    name: str
-    statements: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Schema:
-    """All migrations of one service, in order. Table names begin with the service's name."""
-
-    service: str
-    migrations: tuple[Migration, ...]
-
-    @property
-    def version(self) -> int:
-        return self.migrations[-1].number
-
-
-class Transaction(Protocol):
-    """Work that becomes visible whole or not at all. A body awaits nothing but this object."""
-
-    async def one(self, statement: Statement, **values: Any) -> Any | None: ...
-    async def all(self, statement: Statement, **values: Any) -> Sequence[Any]: ...
-    async def run(self, statement: Statement, **values: Any) -> int:
-        """Execute and return the number of rows touched."""
-        ...
-
-    async def lock(self, *key: str) -> None:
-        """Hold the advisory lock `key` until the transaction ends: quota counts, server groups."""
-        ...
-
-
-class Database(Protocol):
-    async def one(self, statement: Statement, **values: Any) -> Any | None: ...
-    async def all(self, statement: Statement, **values: Any) -> Sequence[Any]: ...
-    async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        """Run `work` in one transaction; it may be run again after a deadlock, so it has no effect but its SQL."""
-        ...
-
-    async def durable(self) -> None:
-        """Return when everything committed so far survives a power cut."""
-        ...
-
-    async def migrate(self, schema: Schema) -> None: ...
-    async def close(self) -> None: ...
-
-
-_STAMPS = "CREATE TABLE IF NOT EXISTS pileus_schema (service TEXT PRIMARY KEY, version INTEGER NOT NULL)"
-_READ_STAMP = sql("SELECT version FROM pileus_schema WHERE service = :service")
-_WRITE_STAMP = sql(
-    "INSERT INTO pileus_schema (service, version) VALUES (:service, :version) "
-    "ON CONFLICT (service) DO UPDATE SET version = excluded.version"
-)
-
-
-class NewerState(Unavailable):
-    """The state directory was written by a later version."""
-
-    code = "database.newer"
-    message = (
-        "The {service} tables are at version {found}, this program knows {known}: "
-        "start the newer pileus, or restore a backup made by this one."
-    )
 
 
 class _SqliteTransaction:
@@ -196,6 +65,9 @@ class SqliteDatabase:
         self._index = -1
         self._checkpointing = False
 
+    async def open(self) -> None:
+        """Nothing to do: the file is open."""
+
     async def one(self, statement: Statement, **values: Any) -> Any | None:
         self._runtime.check()
         return self._reader.execute(statement.sqlite, statement.sqlite_args(values)).fetchone()
@@ -218,6 +90,8 @@ class SqliteDatabase:
                 connection.rollback()
                 if "UNIQUE" in str(error) or "PRIMARY KEY" in str(error):
                     raise Duplicate(log=str(error)) from error
+                if "FOREIGN KEY" in str(error):
+                    raise BrokenReference(log=str(error)) from error
                 raise
             except sqlite3.OperationalError as error:
                 connection.rollback()
@@ -284,20 +158,10 @@ class SqliteDatabase:
             self._checkpointing = False
 
     async def migrate(self, schema: Schema) -> None:
-        async def work(tx: Transaction) -> None:
-            self._writer.execute(_STAMPS)
-            row = await tx.one(_READ_STAMP, service=schema.service)
-            found = row["version"] if row else 0
-            if found > schema.version:
-                raise NewerState(service=schema.service, found=found, known=schema.version)
-            for migration in schema.migrations:
-                if migration.number > found:
-                    for text in migration.statements:
-                        self._writer.execute(text)
-            if found != schema.version:
-                await tx.run(_WRITE_STAMP, service=schema.service, version=schema.version)
+        async def define(text: str) -> None:
+            self._writer.execute(text)
 
-        await self.transact(work)
+        await self.transact(lambda tx: migrate_in(tx, schema, define))
 
     async def backup(self, target: Path) -> None:
         """Copy the whole database, as of one moment, into `target` while it is in use."""
@@ -351,19 +215,3 @@ def copy_database(path: Path, target: Path) -> None:
     finally:
         copy.close()
         source.close()
-
-
-def upgrade_database(path: Path, schemas: Sequence[Schema]) -> None:
-    """Bring a database that nobody uses to these schemas' versions. Raises: NewerState."""
-
-    async def upgrade() -> None:
-        runtime = Runtime("upgrade")
-        database = SqliteDatabase(path, runtime)
-        try:
-            for schema in schemas:
-                await database.migrate(schema)
-        finally:
-            await database.close()
-            await runtime.stop()
-
-    asyncio.run(upgrade())
