@@ -123,7 +123,10 @@ def status(state_dir: Path | None, *, as_json: bool) -> None:
             f"  host {host['host']:<20} {state}{', disabled' if host['is_disabled'] else ''}, zone {host['zone']}"
         )
     for topic, depth in found["queues"].items():
-        click.echo(f"  queue {topic}: {depth} messages wait")
+        if topic == "pileus.parked":
+            click.echo(f"  {depth} messages are parked, for nobody could handle them: the log says which and why")
+        else:
+            click.echo(f"  queue {topic}: {depth} messages wait")
     click.echo(f"  long work not ended: {found['open_flows']}")
 
 

@@ -132,7 +132,7 @@ class Cloud:
 
     def _describe(self) -> dict[str, Any]:
         parts = [{"name": name, "state": "up"} for name in (*self._apps, "scheduler", "conductor")]
-        return {"url": self.url, "parts": parts, "queues": self.broker.depth()}
+        return {"url": self.url, "parts": parts}
 
     async def _listen(self, socket_: Any) -> None:
         settings = self.settings

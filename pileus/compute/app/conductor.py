@@ -17,13 +17,22 @@ from pileus.compute.domain.server_states import PowerState
 from pileus.compute.service import CONDUCTOR, Compute
 from pileus.compute.store import servers, services
 from pileus.foundation.bus import Delivery
+from pileus.foundation.bus.senders import by_home, by_host
 from pileus.foundation.database import Transaction
 from pileus.foundation.flow import StaleEpoch
 from pileus.foundation.flow.operators import flow_methods
-from pileus.foundation.flow.remote import journal_methods
+from pileus.foundation.flow.remote import JOURNAL_METHODS, journal_methods
 from pileus.foundation.trace import Event
 
 NAME = "conductor"
+OPEN_TO_HOSTS = {
+    **dict.fromkeys(
+        ("server.data", "server.facts", "server.power", "server.password", "host.report", "host.beat", "host.epochs"),
+        by_host,
+    ),
+    **dict.fromkeys(JOURNAL_METHODS, by_home),
+}
+"""What hosts may ask, and whom each message claims to come from."""
 
 
 class Conductor:
@@ -45,9 +54,13 @@ class Conductor:
             "trace": self.trace,
             **flow_methods(self._compute.journal, self._compute.runner),
             "audit": self.audit,
-            **journal_methods(HostJournal(self._compute)),
+            **journal_methods(HostJournal(self._compute), self._home_of),
         }
-        self._compute.bus.serve(CONDUCTOR, methods)
+        self._compute.bus.serve(CONDUCTOR, methods, OPEN_TO_HOSTS)
+
+    async def _home_of(self, flow_id: str) -> str:
+        flow = await self._compute.journal.get(flow_id)
+        return "" if flow is None else flow.home
 
     async def server_data(self, delivery: Delivery) -> dict[str, Any]:
         """Steps 16 and 17: everything a host needs to build a server, the user's token included."""

@@ -4,7 +4,9 @@ A message is only a nudge: it may be lost, doubled or late, and nothing is lost 
 the database first.
 """
 
-from pileus.foundation.bus.broker import Broker, Fate
+from pileus.foundation.bus.broker import PARKED, Broker, Fate, Transport
 from pileus.foundation.bus.bus import Bus, BusTimeout, Delivery, Handler, Record
 
-__all__ = ["Broker", "Bus", "BusTimeout", "Delivery", "Fate", "Handler", "Record"]
+__all__ = [
+    "PARKED", "Broker", "Bus", "BusTimeout", "Delivery", "Fate", "Handler", "Record", "Transport",
+]  # fmt: skip

@@ -1,14 +1,24 @@
 """The broker of one process: a queue per topic, always encoded bytes; under test it drops, doubles and delays."""
 
 import asyncio
+import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-Deliver = Callable[[bytes], None]
+log = logging.getLogger("pileus.bus")
+
+Deliver = Callable[[bytes, str], "asyncio.Future[Any] | None"]
+"""Takes a message and who sent it, as the transport has verified it: '' where only parts of the cloud have access.
+
+Returns the work that the message began; until that has ended, a transport that can gives it to another if this
+process dies.
+"""
 
 MOST_WAITING = 10_000
+PARKED = "pileus.parked"
+"""The topic of messages that nobody could handle; they are there to be looked at."""
 
 
 @dataclass(frozen=True)
@@ -20,14 +30,40 @@ class Fate:
 
 
 class Transport(Protocol):
-    """What carries encoded messages between processes; a queue's message reaches one consumer, a channel's all."""
+    """What carries encoded messages between processes; a topic's message reaches one consumer, a channel's all.
 
-    def send(self, topic: str, message: bytes) -> None: ...
-    def consume(self, topic: str, deliver: Deliver) -> None: ...
+    Nothing here blocks. What is sent while the way is closed is kept, the newest `MOST_WAITING` messages of it.
+    """
+
+    def ask(self, topic: str, message: bytes, timeout_s: float) -> None:
+        """Send what is worth an answer for `timeout_s` and nothing afterwards; it may be lost with what carries it."""
+        ...
+
+    def cast(self, topic: str, message: bytes) -> None:
+        """Send what should arrive in the end, though its consumer or what carries it dies."""
+        ...
+
+    def reply(self, address: str, message: bytes) -> None: ...
     def publish(self, channel: str, message: bytes) -> None: ...
+    def consume(self, topic: str, deliver: Deliver) -> None: ...
+    def take_replies(self, name: str, deliver: Deliver) -> str:
+        """Take what comes to an address of this process alone, made from the unique `name`; returns the address."""
+        ...
+
     def subscribe(self, channel: str, deliver: Deliver) -> None: ...
     def drop(self, deliver: Deliver) -> None:
         """Forget a consumer or subscriber: its process is gone."""
+        ...
+
+    def park(self, topic: str, message: bytes, why: str) -> None:
+        """Put aside, and log, a message of `topic` that nobody can handle."""
+        ...
+
+    async def depth(self, topics: Collection[str] = ()) -> dict[str, int]:
+        """Messages that wait for a consumer, by topic, none shown as absent; `PARKED` are those put aside.
+
+        Looks at `topics` besides those that the transport knows of. Raises: Unavailable.
+        """
         ...
 
 
@@ -41,12 +77,18 @@ class Broker:
         self._subscribers: dict[str, list[Deliver]] = {}
 
     def send(self, topic: str, message: bytes) -> None:
+        """What `ask`, `cast` and `reply` are here: nothing is safer than this process' memory."""
         if self.fate is None:
             self._put(topic, message)
             return
         fate = self.fate(topic, message)
         for _ in range(fate.copies):
             self._later(fate.delay_s, self._put, topic, message)
+
+    cast = reply = send
+
+    def ask(self, topic: str, message: bytes, timeout_s: float) -> None:
+        self.send(topic, message)
 
     def _later(self, delay_s: float, act: Callable[[str, bytes], None], name: str, message: bytes) -> None:
         if delay_s > 0:
@@ -57,7 +99,7 @@ class Broker:
     def _put(self, topic: str, message: bytes) -> None:
         consumers = self._consumers.get(topic)
         if consumers:
-            consumers[0](message)
+            consumers[0](message, "")
             consumers.rotate(-1)
         else:
             self._waiting.setdefault(topic, deque(maxlen=MOST_WAITING)).append(message)
@@ -65,7 +107,12 @@ class Broker:
     def consume(self, topic: str, deliver: Deliver) -> None:
         self._consumers.setdefault(topic, deque()).append(deliver)
         for message in self._waiting.pop(topic, ()):
-            deliver(message)
+            deliver(message, "")
+
+    def take_replies(self, name: str, deliver: Deliver) -> str:
+        address = f"reply.{name}"
+        self.consume(address, deliver)
+        return address
 
     def publish(self, channel: str, message: bytes) -> None:
         if self.fate is None:
@@ -77,7 +124,7 @@ class Broker:
 
     def _spread(self, channel: str, message: bytes) -> None:
         for deliver in list(self._subscribers.get(channel, ())):
-            deliver(message)
+            deliver(message, "")
 
     def subscribe(self, channel: str, deliver: Deliver) -> None:
         self._subscribers.setdefault(channel, []).append(deliver)
@@ -90,6 +137,13 @@ class Broker:
             if deliver in subscribers:
                 subscribers.remove(deliver)
 
-    def depth(self) -> dict[str, int]:
-        """Messages that wait for a consumer, by topic."""
+    def park(self, topic: str, message: bytes, why: str) -> None:
+        log.error("%s: parked a message: %s", topic, why)
+        self._put(PARKED, message)
+
+    async def depth(self, topics: Collection[str] = ()) -> dict[str, int]:
+        return self.waiting()
+
+    def waiting(self) -> dict[str, int]:
+        """What `depth` tells; here it is known at once."""
         return {topic: len(waiting) for topic, waiting in self._waiting.items() if waiting}

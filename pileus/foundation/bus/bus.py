@@ -3,14 +3,15 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from pileus.foundation import errors
 from pileus.foundation.bus.broker import Deliver, Transport
+from pileus.foundation.bus.senders import Claim, NotYourName, is_control
 from pileus.foundation.runtime import Crashed, Runtime
 from pileus.foundation.trace import Event, Trace
 
@@ -62,10 +63,11 @@ class Delivery:
     sent: int
     taken: int
     trace: Trace
+    sender: str = ""
+    """The account that sent it, verified by what carried it; '' where only parts of the cloud can send."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """What the bus itself saw of one message: evidence that does not come from any trace."""
 
     id: str
@@ -85,27 +87,20 @@ _decode_reply = msgspec.msgpack.Decoder(Reply).decode
 RECORDS = 4096
 
 
-def _readable(name: str, raw: bytes) -> Envelope | None:
-    """None for what is no message of ours: whoever sent it, others must not suffer."""
-    try:
-        return _decode_envelope(raw)
-    except msgspec.MsgspecError as error:
-        log.error("%s: dropped a message that cannot be read: %s", name, error)
-        return None
-
-
 class Bus:
     """One process' door to the bus."""
 
     def __init__(self, transport: Transport, runtime: Runtime):
         self._transport = transport
         self._runtime = runtime
-        self._address = f"reply.{runtime.hex_id()}"
+        self._name = runtime.hex_id()
         self._waiting: dict[str, asyncio.Future[Reply]] = {}
+        self._secrets: list[str] = []
         self._delivers: list[Deliver] = []
         self._number = 0
         self.records: deque[Record] = deque(maxlen=RECORDS)
-        self._consume(self._address, self._answered)
+        self._address = transport.take_replies(self._name, self._answered)
+        self._delivers.append(self._answered)
 
     # -- asking -------------------------------------------------------------------------------------------
     async def call(
@@ -127,10 +122,11 @@ class Bus:
         """
         self._runtime.check()
         envelope = self._envelope(method, args, request_id, source, self._address)
+        envelope.id += f".{self._secret()}"
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._waiting[envelope.id] = future
         self._note(envelope, "call", topic)
-        self._transport.send(topic, _encode(envelope))
+        self._transport.ask(topic, _encode(envelope), timeout_s)
         try:
             async with self._runtime.timeout(timeout_s):
                 reply = await future
@@ -152,7 +148,7 @@ class Bus:
         self._runtime.check()
         envelope = self._envelope(method, args, request_id, source, "")
         self._note(envelope, "cast", topic)
-        self._transport.send(topic, _encode(envelope))
+        self._transport.cast(topic, _encode(envelope))
         return envelope
 
     def publish(self, channel: str, event: str, args: Mapping[str, Any]) -> None:
@@ -161,27 +157,38 @@ class Bus:
         self._transport.publish(channel, _encode(self._envelope(event, args, "", "", "")))
 
     # -- answering ----------------------------------------------------------------------------------------
-    def serve(self, topic: str, methods: Mapping[str, Handler]) -> None:
-        """Take messages of `topic`; each runs in a task of its own. Handlers may be called twice for one message."""
+    def serve(self, topic: str, methods: Mapping[str, Handler], claims: Mapping[str, Claim] | None = None) -> None:
+        """Take messages of `topic`; each runs in a task of its own. Handlers may be called twice for one message.
+
+        Methods in `claims` are open to hosts' accounts too, each in its own name; all others to the control plane.
+        """
         table = dict(methods)
+        claimed = dict(claims or {})
 
-        def deliver(raw: bytes) -> None:
-            envelope = _readable(topic, raw)
-            if envelope is not None and self._runtime.alive:
-                self._runtime.spawn(self._handle(topic, table, envelope), f"bus {topic}")
+        def deliver(raw: bytes, sender: str) -> "asyncio.Task[None] | None":
+            envelope = self._readable(topic, raw)
+            if envelope is None or not self._runtime.alive:
+                return None
+            return self._runtime.spawn(self._handle(topic, table, claimed, envelope, sender), f"bus {topic}")
 
-        self._consume(topic, deliver)
+        self._delivers.append(deliver)
+        self._transport.consume(topic, deliver)
 
     def subscribe(self, channel: str, listen: Callable[[str, dict[str, Any]], None]) -> None:
         """Call `listen(event, args)` for everything published on `channel`; it must not block."""
 
-        def deliver(raw: bytes) -> None:
-            envelope = _readable(channel, raw)
+        def deliver(raw: bytes, sender: str) -> None:
+            envelope = self._readable(channel, raw)
             if envelope is not None and self._runtime.alive:
                 listen(envelope.method, envelope.args)
 
         self._delivers.append(deliver)
         self._transport.subscribe(channel, deliver)
+
+    async def depth(self, topics: Collection[str] = ()) -> dict[str, int]:
+        """Messages that wait, by topic; `PARKED` are those that nobody could handle. Raises: Unavailable."""
+        self._runtime.check()
+        return await self._transport.depth(topics)
 
     def close(self) -> None:
         """Take no more messages."""
@@ -189,18 +196,26 @@ class Bus:
             self._transport.drop(deliver)
         self._delivers.clear()
 
-    def _consume(self, topic: str, deliver: Deliver) -> None:
-        self._delivers.append(deliver)
-        self._transport.consume(topic, deliver)
+    def _readable(self, name: str, raw: bytes) -> Envelope | None:
+        """None for what is no message of ours: whoever sent it, others must not suffer."""
+        try:
+            return _decode_envelope(raw)
+        except msgspec.MsgspecError as error:
+            self._transport.park(name, raw, f"it cannot be read: {error}")
+            return None
 
-    async def _handle(self, topic: str, methods: Mapping[str, Handler], envelope: Envelope) -> None:
+    async def _handle(
+        self, topic: str, methods: Mapping[str, Handler], claims: Mapping[str, Claim], envelope: Envelope, sender: str
+    ) -> None:
         delivery = Delivery(
             topic, envelope.method, envelope.args, envelope.request_id, envelope.id, envelope.source, envelope.sent,
-            self._runtime.now(), Trace(),
+            self._runtime.now(), Trace(), sender,
         )  # fmt: skip
         self._note(envelope, "taken", topic)
         result, error = None, None
         try:
+            if sender and not is_control(sender):
+                self._check_claim(claims.get(envelope.method), delivery)
             handler = methods.get(envelope.method)
             if handler is None:
                 raise NoMethod(topic=topic, method=envelope.method)
@@ -216,10 +231,20 @@ class Bus:
         if envelope.reply_to and self._runtime.alive:
             self._note(envelope, "answered", topic)
             reply = Reply(envelope.id, 1, result, error, delivery.taken, self._runtime.name, delivery.trace.events)
-            self._transport.send(envelope.reply_to, _encode(reply))
+            self._transport.reply(envelope.reply_to, _encode(reply))
 
-    def _answered(self, raw: bytes) -> None:
-        reply = _decode_reply(raw)
+    def _check_claim(self, claim: Claim | None, delivery: Delivery) -> None:
+        if claim is not None and claim(delivery.args) == delivery.sender:
+            return
+        log.error("refused %s.%s from account %s", delivery.topic, delivery.method, delivery.sender)
+        raise NotYourName(sender=delivery.sender, topic=delivery.topic, method=delivery.method)
+
+    def _answered(self, raw: bytes, sender: str) -> None:
+        try:
+            reply = _decode_reply(raw)
+        except msgspec.MsgspecError as error:
+            self._transport.park(self._address, raw, f"it cannot be read: {error}")
+            return
         future = self._waiting.get(reply.id)
         if future is not None and not future.done():
             future.set_result(reply)
@@ -228,9 +253,16 @@ class Bus:
     def _envelope(self, method: str, args: Mapping[str, Any], request_id: str, source: str, reply_to: str) -> Envelope:
         self._number += 1
         return Envelope(
-            f"{self._address[6:]}.{self._number}", method, dict(args), 1, reply_to, request_id, self._runtime.now(),
+            f"{self._name}.{self._number}", method, dict(args), 1, reply_to, request_id, self._runtime.now(),
             source,
         )  # fmt: skip
+
+    def _secret(self) -> str:
+        """What makes the id of a call unguessable, so that only who was asked can answer it."""
+        if not self._secrets:
+            digits = self._runtime.random_bytes(1024).hex()
+            self._secrets = [digits[at : at + 16] for at in range(0, 2048, 16)]
+        return self._secrets.pop()
 
     def _note(self, envelope: Envelope, kind: str, topic: str) -> None:
         self.records.append(Record(envelope.id, kind, topic, envelope.method, self._runtime.now(), envelope.request_id))

@@ -11,8 +11,10 @@ import asyncio
 import logging
 import struct
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
+
+import msgspec
 
 from pileus.foundation import errors
 from pileus.foundation.bus.broker import MOST_WAITING, Broker, Deliver
@@ -27,7 +29,9 @@ MOST_BYTES = 64 << 20
 RETRY_S = (0.02, 0.1, 0.5, 1.0)
 
 _HEAD = struct.Struct("<IHH")
-_HELLO, _SEND, _PUBLISH, _CONSUME, _SUBSCRIBE, _LEAVE_TOPIC, _LEAVE_CHANNEL = range(1, 8)
+_HELLO, _SEND, _PUBLISH, _CONSUME, _SUBSCRIBE, _LEAVE_TOPIC, _LEAVE_CHANNEL, _DEPTH, _PARK = range(1, 10)
+ANSWER_S = 5.0
+"""How long a member waits for the hub's own answers."""
 
 
 class MessageTooLarge(errors.TooLarge):
@@ -130,12 +134,17 @@ class _Member(_Frames):
             self._broker.drop(self._topics.pop(name))
         elif kind == _LEAVE_CHANNEL and name in self._channels:
             self._broker.drop(self._channels.pop(name))
+        elif kind == _DEPTH:
+            self.write(_frame(_DEPTH, name, msgspec.msgpack.encode(self._broker.waiting())))
+        elif kind == _PARK:
+            topic, why = name.split("\n", 1)
+            self._broker.park(topic, message, why)
         elif kind == _HELLO:
             self._process = name
             log.info("process %s joined the bus", name)
 
     def _carrier(self, kind: int, name: str) -> Deliver:
-        def carry(message: bytes) -> None:
+        def carry(message: bytes, sender: str) -> None:
             if not self.write(_frame(kind, name, message)) and kind == _SEND:
                 self._leave()  # it died and its end has not been told yet: the message goes to the next
                 self._broker.send(name, message)
@@ -213,6 +222,7 @@ class HubTransport:
         self._consumers: dict[str, deque[Deliver]] = {}
         self._subscribers: dict[str, list[Deliver]] = {}
         self._unsent: deque[bytes] = deque(maxlen=MOST_WAITING)
+        self._depths: dict[str, asyncio.Future[dict[str, int]]] = {}
         self._line: _Line | None = None
         self._closed = False
         self.connections = 0
@@ -266,11 +276,37 @@ class HubTransport:
             self._line.close()
 
     # -- the transport ------------------------------------------------------------------------------------
-    def send(self, topic: str, message: bytes) -> None:
+    def cast(self, topic: str, message: bytes) -> None:
         self._say(_frame(_SEND, topic, message))
+
+    reply = cast
+
+    def ask(self, topic: str, message: bytes, timeout_s: float) -> None:
+        self.cast(topic, message)
 
     def publish(self, channel: str, message: bytes) -> None:
         self._say(_frame(_PUBLISH, channel, message))
+
+    def take_replies(self, name: str, deliver: Deliver) -> str:
+        address = f"reply.{name}"
+        self.consume(address, deliver)
+        return address
+
+    def park(self, topic: str, message: bytes, why: str) -> None:
+        self._say(_frame(_PARK, f"{topic}\n{why}", message))
+
+    async def depth(self, topics: Collection[str] = ()) -> dict[str, int]:
+        question = self._runtime.hex_id()
+        answer: asyncio.Future[dict[str, int]] = asyncio.get_running_loop().create_future()
+        self._depths[question] = answer
+        self._say(_frame(_DEPTH, question))
+        try:
+            async with self._runtime.timeout(ANSWER_S):
+                return await answer
+        except TimeoutError as late:
+            raise HubAway(path=self._path) from late
+        finally:
+            del self._depths[question]
 
     def _say(self, frame: bytes) -> None:
         if self._line is None or not self._line.write(frame):
@@ -307,10 +343,12 @@ class HubTransport:
         if kind == _SEND:
             consumers = self._consumers.get(name)
             if consumers:
-                consumers[0](message)
+                consumers[0](message, "")
                 consumers.rotate(-1)
             else:  # its last consumer left while this was on its way: it goes back to wait for another
-                self.send(name, message)
+                self.cast(name, message)
         elif kind == _PUBLISH:
             for deliver in list(self._subscribers.get(name, ())):
-                deliver(message)
+                deliver(message, "")
+        elif kind == _DEPTH and name in self._depths:
+            self._depths[name].set_result(msgspec.msgpack.decode(message, type=dict[str, int]))

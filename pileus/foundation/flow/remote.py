@@ -1,12 +1,19 @@
 """The journal of a process without a database: every write is a call to the conductor, which keeps it."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from pileus.foundation.bus import Bus, Delivery, Handler
+from pileus.foundation.errors import Forbidden
 from pileus.foundation.flow.model import Entry, FlowRecord, Journal, NewFlow
+
+JOURNAL_METHODS = ("journal.start", "journal.claim", "journal.write", "journal.beat", "journal.open")
+
+
+class NotOfThisHome(Forbidden):
+    code, message = "flow.not-of-this-home", "Flow {flow_id} does not run at {home}."
 
 
 def _plain(value: Any) -> Any:
@@ -44,29 +51,42 @@ class BusJournal:
         return msgspec.convert(await self._call("open"), list[FlowRecord])
 
 
-def journal_methods(journal: Journal) -> dict[str, Handler]:
-    """The bus methods behind `BusJournal`. A caller reaches only the flows of the home that it names."""
+def journal_methods(journal: Journal, home_of: Callable[[str], Awaitable[str]]) -> dict[str, Handler]:
+    """The bus methods behind `BusJournal`. A host's account reaches only the flows of its own home.
+
+    `home_of` tells where a flow runs, '' for one that there is not; it is asked only where accounts are known.
+    """
+
+    async def check(delivery: Delivery, *flow_ids: str) -> None:
+        if not delivery.sender:
+            return
+        for flow_id in flow_ids:
+            if await home_of(flow_id) not in ("", delivery.args["home"]):
+                raise NotOfThisHome(flow_id=flow_id, home=delivery.args["home"])
 
     async def start(delivery: Delivery) -> Any:
         new = msgspec.convert(delivery.args["new"], NewFlow)
         new.home = delivery.args["home"]
+        await check(delivery, new.id)
         return _plain(await journal.start(new, delivery.args["owner"]))
 
     async def claim(delivery: Delivery) -> Any:
         args = delivery.args
+        await check(delivery, args["flow_id"])
         found = await journal.claim(args["flow_id"], args["epoch"], args["owner"])
         return None if found is None else _plain(found)
 
     async def write(delivery: Delivery) -> Any:
-        return await journal.write(msgspec.convert(delivery.args["entry"], Entry))
+        entry = msgspec.convert(delivery.args["entry"], Entry)
+        await check(delivery, entry.flow_id)
+        return await journal.write(entry)
 
     async def beat(delivery: Delivery) -> Any:
-        await journal.beat([(flow_id, epoch) for flow_id, epoch in delivery.args["flows"]])
+        flows = [(flow_id, epoch) for flow_id, epoch in delivery.args["flows"]]
+        await check(delivery, *(flow_id for flow_id, _ in flows))
+        await journal.beat(flows)
 
     async def open_flows(delivery: Delivery) -> Any:
         return _plain(await journal.open_flows(delivery.args["home"]))
 
-    return {
-        "journal.start": start, "journal.claim": claim, "journal.write": write, "journal.beat": beat,
-        "journal.open": open_flows,
-    }  # fmt: skip
+    return dict(zip(JOURNAL_METHODS, (start, claim, write, beat, open_flows), strict=True))

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from pileus.foundation.bus import Delivery
+from pileus.foundation.bus.senders import by_host
 from pileus.network.app import agents, plans, wiring_reports
 from pileus.network.app.service import NetworkService
 from pileus.network.peers.service import TOPIC, PortReport
@@ -32,4 +33,4 @@ def serve(service: NetworkService) -> None:
         reports = msgspec.convert(delivery.args["ports"], list[PortReport])
         return await wiring_reports.take(service, delivery.args["host"], reports)
 
-    service.bus.serve(TOPIC, {"desired": desired, "report": report})
+    service.bus.serve(TOPIC, {"desired": desired, "report": report}, {"desired": by_host, "report": by_host})

@@ -68,5 +68,17 @@ async def status(operations: Operations) -> dict[str, Any]:
         "up_s": (operations.runtime.now() - operations.started_at) / 1_000_000,
         "hosts": hosts,
         "open_flows": len(await flows(operations)),
+        "queues": await operations.bus.depth(_topics(operations, [host["host"] for host in hosts])),
         **operations.describe(),
     }
+
+
+def _topics(operations: Operations, hosts: list[str]) -> list[str]:
+    """Where messages may wait that this process itself neither sends nor takes."""
+    parts = ("compute-host", "network-host")
+    return [
+        *operations.owners.values(),
+        "scheduler",
+        "network",
+        *(f"{part}.{host}" for part in parts for host in hosts),
+    ]

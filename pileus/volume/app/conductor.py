@@ -3,6 +3,7 @@
 from typing import Any
 
 from pileus.foundation.bus import Delivery
+from pileus.foundation.bus.senders import by_host
 from pileus.foundation.database import Transaction
 from pileus.foundation.flow.operators import flow_methods
 from pileus.volume.app.audit import audit
@@ -22,7 +23,7 @@ class Conductor:
             **flow_methods(self._service.journal, self._service.runner),
             "audit": self.audit,
         }
-        self._service.bus.serve(CONDUCTOR, methods)
+        self._service.bus.serve(CONDUCTOR, methods, {"host.beat": by_host})
 
     async def host_beat(self, delivery: Delivery) -> None:
         """A back end's host lives, and says what room it has."""

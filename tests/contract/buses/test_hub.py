@@ -158,7 +158,7 @@ def test_a_message_beyond_the_limit_is_refused_to_its_sender(tmp_path: Path, run
         runtime = Runtime("sender")
         transport = HubTransport(tmp_path / "bus.sock", runtime)
         with pytest.raises(MessageTooLarge, match="at most 67108864"):
-            transport.send("topic", bytes(hub_socket.MOST_BYTES + 1))
+            transport.cast("topic", bytes(hub_socket.MOST_BYTES + 1))
         await runtime.stop()
 
     run(work)

@@ -169,7 +169,7 @@ def test_messages_wait_for_a_consumer_to_come(net: Open, run: Run) -> None:
             for number in range(3):
                 sending.cast("numbers", "take", {"n": number})
             await made.settle()
-            assert made.broker.depth() == {"numbers": 3}
+            assert await made.broker.depth() == {"numbers": 3}
             seen: list[int] = []
 
             async def take(delivery: Delivery) -> None:
@@ -178,7 +178,7 @@ def test_messages_wait_for_a_consumer_to_come(net: Open, run: Run) -> None:
             (await made.process("taking")).serve("numbers", {"take": take})
             await until(lambda: len(seen) == 3)
             assert seen == [0, 1, 2]
-            assert made.broker.depth() == {}
+            assert await made.broker.depth() == {}
 
     run(work)
 

@@ -124,7 +124,7 @@ def test_messages_wait_for_a_consumer_and_are_shared_among_several(run: Run) -> 
         sender = Bus(broker, first)
         for number in range(4):
             sender.cast("t", "work", {"n": number})
-        assert broker.depth() == {"t": 4}
+        assert await broker.depth() == {"t": 4}
 
         async def work(delivery: Delivery) -> None:
             got.append(delivery.args["n"])
