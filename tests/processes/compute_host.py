@@ -55,7 +55,7 @@ async def main(orders: Orders) -> None:
     await host.stop()
     bus.close()
     await runtime.quiesce()
-    line.close()
+    await line.close()
     for transport in transports.values():
         await transport.close()
     await runtime.stop()

@@ -66,6 +66,10 @@ class Transport(Protocol):
         """
         ...
 
+    async def close(self) -> None:
+        """Let go, once what was sent is on its way."""
+        ...
+
 
 class Broker:
     """Topics and channels in memory. Without a consumer a topic keeps its newest messages until one comes."""
@@ -147,3 +151,6 @@ class Broker:
     def waiting(self) -> dict[str, int]:
         """What `depth` tells; here it is known at once."""
         return {topic: len(waiting) for topic, waiting in self._waiting.items() if waiting}
+
+    async def close(self) -> None:
+        """Nothing is held that would outlive this process."""

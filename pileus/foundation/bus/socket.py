@@ -200,7 +200,13 @@ class _Line(_Frames):
     def __init__(self, take: Callable[[int, str, bytes], None]):
         super().__init__()
         self._take = take
-        self.ended = asyncio.get_running_loop().create_future()
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def finish(self) -> None:
+        """Close, once what was written has left."""
+        if self._transport is not None:
+            self._transport.close()
+            await self.ended
 
     def came(self, kind: int, name: str, message: bytes) -> None:
         self._take(kind, name, message)
@@ -238,7 +244,7 @@ class HubTransport:
 
     async def _stay(self, line: _Line) -> None:
         while True:
-            await line.ended
+            await asyncio.shield(line.ended)  # who stops this task does not end the line
             self._line = None
             if self._closed:
                 return
@@ -270,10 +276,15 @@ class HubTransport:
         self._line = line
         self.connections += 1
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self._closed = True
         if self._line is not None:
-            self._line.close()
+            line = self._line
+            try:
+                async with self._runtime.timeout(ANSWER_S):
+                    await line.finish()
+            except TimeoutError:
+                line.close()
 
     # -- the transport ------------------------------------------------------------------------------------
     def cast(self, topic: str, message: bytes) -> None:

@@ -87,7 +87,7 @@ def test_a_member_finds_the_next_hub_and_brings_what_was_sent_meanwhile(tmp_path
         assert await other.call("member", "echo", {"n": 3}) == {"n": 3}
         other.publish("news", "told", {"n": 4})
         await until(lambda: heard == [4])
-        transport.close()
+        await transport.close()
         second.stop()
         await runtime.stop()
         await keeper.stop()
@@ -146,7 +146,7 @@ def test_a_stranger_who_sends_rubbish_is_shown_out_and_others_go_on(tmp_path: Pa
         assert await bus.call("echo", "echo", {"n": 1}) == {"n": 1}
         assert transport.connections == 1
         writer.close()
-        transport.close()
+        await transport.close()
         hub.stop()
         await runtime.stop()
 

@@ -48,7 +48,7 @@ class Net:
 
     async def end(self) -> None:
         for transport in self._transports:
-            transport.close()
+            await transport.close()
         for runtime in self._runtimes:
             await runtime.stop()
         self.hub.stop()
