@@ -45,6 +45,13 @@ class HostSection(msgspec.Struct, frozen=True, kw_only=True):
     host_name: Annotated[str, meaning("What the host is called in the cloud. Empty: as the kernel names it.")] = ""
     hypervisor: Annotated[str, meaning('What runs guests: "libvirt" or "fake".')] = "libvirt"
     hypervisor_options: Annotated[dict[str, object], meaning("For the hypervisor driver.")] = {}
+    tunnel_address: Annotated[
+        str,
+        meaning(
+            "An address of this host, on a network that only hosts share, from which tenant networks reach their other "
+            "hosts by VXLAN. Empty: tenant networks end at this host."
+        ),
+    ] = ""
     hosts: Annotated[int, meaning("How many hosts; more than one only of the fake hypervisor.")] = 1
 
 

@@ -35,8 +35,10 @@ class HostPart:
         """When it returns, this host takes launches."""
         ground, cloud = self._ground, self._ground.settings.cloud
         self._state_dir.mkdir(parents=True, exist_ok=True)
-        service = BusNetworkService(ground.bus)
-        wires = self._driver("network_backends", WIRES[ground.settings.host.hypervisor], {})
+        tunnel = ground.settings.host.tunnel_address
+        service = BusNetworkService(ground.bus, tunnel=tunnel)
+        options: dict[str, object] = {"tunnel_address": tunnel} if tunnel else {}
+        wires = self._driver("network_backends", WIRES[ground.settings.host.hypervisor], options)
         metadata = MetadataService(ground.runtime, self._documents)
         self.network = NetworkHost(self._name, wires, service, metadata)
         await Messages(self._name, self.network, service, ground.runtime, ground.bus).start()

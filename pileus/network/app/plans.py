@@ -1,7 +1,11 @@
 """What a host must have, read from committed rows: its ports, their networks, and what DHCP tells there."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
+import msgspec
+
+from pileus.network.app import tunnels
 from pileus.network.app.service import NetworkService
 from pileus.network.domain import data_plane
 from pileus.network.domain.network import TUNNELS, Network
@@ -11,19 +15,32 @@ from pileus.network.store import networks, ports, subnets
 from pileus.network.store.ports import StoredPort
 
 
-async def host_plan(service: NetworkService, host: str) -> data_plane.HostPlan:
+class Asker(NamedTuple):
+    """The host that asks, with the address of its end of the tunnels; "" means that networks end there."""
+
+    host: str
+    tunnel: str = ""
+
+
+async def host_plan(service: NetworkService, asker: Asker) -> data_plane.HostPlan:
     """Everything that is bound to the host."""
-    return await _plan(service, host, await ports.of_host(service.database, host))
+    return await _plan(service, asker, await ports.of_host(service.database, asker.host))
 
 
-async def port_plan(service: NetworkService, host: str, port_id: str) -> data_plane.HostPlan:
+async def port_plan(service: NetworkService, asker: Asker, port_id: str) -> data_plane.HostPlan:
     """One port with its network; empty when it is not bound to the host."""
     stored = await ports.find(service.database, port_id)
-    is_here = stored is not None and stored.port.host == host
-    return await _plan(service, host, [stored] if stored is not None and is_here else [])
+    is_here = stored is not None and stored.port.host == asker.host
+    return await _plan(service, asker, [stored] if stored is not None and is_here else [])
 
 
-async def _plan(service: NetworkService, host: str, bound: Sequence[StoredPort]) -> data_plane.HostPlan:
+async def network_plan(service: NetworkService, asker: Asker, network_id: str) -> data_plane.HostPlan:
+    """A network without its ports; empty when none of them is bound to the host."""
+    bound = await ports.of_network_on_host(service.database, network_id, asker.host)
+    return msgspec.structs.replace(await _plan(service, asker, bound), ports=())
+
+
+async def _plan(service: NetworkService, asker: Asker, bound: Sequence[StoredPort]) -> data_plane.HostPlan:
     guests = [stored for stored in bound if stored.port.device_owner != DHCP]
     guests = [stored for stored in guests if stored.port.device_owner not in OF_ROUTERS]
     ids = sorted({stored.port.network_id for stored in guests})
@@ -34,26 +51,35 @@ async def _plan(service: NetworkService, host: str, bound: Sequence[StoredPort])
     dhcp = {
         stored.port.network_id: stored.port
         for stored in await ports.dhcp_of_networks(db, ids)
-        if stored.port.host == host
+        if stored.port.host == asker.host
     }
+    found = await networks.find_many(db, ids)
+    tunnelled = [network.id for network in found if network.network_type in TUNNELS]
+    peers = await tunnels.peers(service, asker.host, asker.tunnel, tunnelled)
     return data_plane.HostPlan(
         networks=tuple(
             _network_plan(
-                service, network, [item for item in offered if item.network_id == network.id], dhcp.get(network.id)
+                service, network, [item for item in offered if item.network_id == network.id], dhcp.get(network.id),
+                peers.get(network.id, ()),
             )
-            for network in await networks.find_many(db, ids)
+            for network in found
         ),
         ports=tuple(_port_plan(stored) for stored in guests),
-    )
+    )  # fmt: skip
 
 
 def _network_plan(
-    service: NetworkService, network: Network, offered: Sequence[Subnet], dhcp: Port | None
+    service: NetworkService,
+    network: Network,
+    offered: Sequence[Subnet],
+    dhcp: Port | None,
+    peers: Sequence[data_plane.Peer],
 ) -> data_plane.NetworkPlan:
     return data_plane.NetworkPlan(
         id=network.id,
         mtu=network.mtu,
         segment=network.segmentation_id or 0 if network.network_type in TUNNELS else 0,
+        peers=tuple(peers),
         subnets=tuple(_subnet_plan(subnet, dhcp) for subnet in offered),
         dhcp_mac=dhcp.mac_address if dhcp else "",
         dns_domain=service.settings.dns_domain,

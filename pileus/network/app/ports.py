@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pileus.foundation.database import Transaction
-from pileus.network.app import default_group, dhcp, macs, removal, server_news
+from pileus.network.app import default_group, dhcp, macs, removal, server_news, tunnels
 from pileus.network.app.allocation import AddressRequest, Seat, assign, reassign
 from pileus.network.app.quotas import admit_all
 from pileus.network.app.revisions import expect, next_revision
@@ -110,6 +110,8 @@ async def create(service: NetworkService, wanted: Sequence[NewPort], actor: Acto
         return [await insert(tx, service, new, actor) for new in wanted]
 
     made = await service.transact(work)
+    for network_id, host in sorted({(stored.port.network_id, stored.port.host) for stored in made if stored.port.host}):
+        await tunnels.tell_peers(service, network_id, told=host)
     return [await _wired(service, stored) for stored in made]
 
 
@@ -256,12 +258,19 @@ async def update(
     if new.port.fixed_ips != old.port.fixed_ips:
         server_news.tell(service, [port_id])
     if new.fence.number != old.fence.number:
-        if old.port.host and old.port.host != new.port.host:
-            service.hosts.port_changed(old.port.host, port_id, new.port.network_id)
+        if old.port.host != new.port.host:
+            await _tell_of_move(service, old.port, new.port.host)
         return await _wired(service, new)
     if new.port.host:
         service.hosts.port_changed(new.port.host, port_id, new.port.network_id)
     return new
+
+
+async def _tell_of_move(service: NetworkService, old: Port, host: str) -> None:
+    """Let the host that lost a port hear of it, and the others of its network; `host` is its new one, if any."""
+    if old.host:
+        service.hosts.port_changed(old.host, old.id, old.network_id)
+    await tunnels.tell_peers(service, old.network_id, told=host, left=old.host)
 
 
 def _or_none(value: Any) -> Any:
@@ -364,7 +373,7 @@ async def delete(service: NetworkService, port_id: str, *, revision: int | None 
 
     port = await service.transact(work)
     if port.host:
-        service.hosts.port_changed(port.host, port_id, port.network_id)
+        await _tell_of_move(service, port, "")
     if by_user and port.device_owner.startswith("compute:"):
         server_news.tell_servers(service, [port.device_id])
 

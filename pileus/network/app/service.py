@@ -1,7 +1,7 @@
 """The network wing's own objects, made once by the wiring and handed to every use case and bus method."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -34,6 +34,14 @@ class NetworkSettings(msgspec.Struct, frozen=True, kw_only=True):
     )
 
 
+@dataclass
+class TunnelUse:
+    """What this process knows of tunnels between hosts: that some host has one, or when to look again."""
+
+    are_used: bool = False
+    look_at: float = 0.0  # monotonic seconds
+
+
 @dataclass(frozen=True)
 class NetworkService:
     """Everything a use case of the network wing may need."""
@@ -44,6 +52,7 @@ class NetworkService:
     hosts: Hosts
     settings: NetworkSettings
     servers: Servers
+    tunnel_use: TunnelUse = field(default_factory=TunnelUse)
 
     async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Run `work` in one transaction, again when somebody else was faster.

@@ -1,6 +1,7 @@
 """What is known of the part that wires ports on one host."""
 
 import datetime
+from typing import Any
 
 import msgspec
 
@@ -28,7 +29,7 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     description: str | None = None
     resources_synced: bool | None = None
     availability_zone: str | None = None
-    configurations: dict[str, str] = msgspec.field(default_factory=dict)
+    configurations: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 def stamp(microseconds: int) -> str:
@@ -41,10 +42,22 @@ def is_alive(heartbeat_us: int, now_us: int) -> bool:
     return now_us - heartbeat_us < DEAD_AFTER_US
 
 
-def heard(agent: Agent, *, heartbeat_us: int, now_us: int) -> Agent:
+def heard(agent: Agent, *, heartbeat_us: int, now_us: int, tunnel: str = "") -> Agent:
     """The agent after a sign of life; one that had been dead has started again."""
     started = agent.started_at if is_alive(heartbeat_us, now_us) else stamp(now_us)
-    return msgspec.structs.replace(agent, started_at=started, heartbeat_timestamp=stamp(now_us))
+    return msgspec.structs.replace(
+        agent, started_at=started, heartbeat_timestamp=stamp(now_us), configurations=configurations(tunnel)
+    )
+
+
+def configurations(tunnel: str) -> dict[str, Any]:
+    """What an agent shows of the address from which it tunnels to other hosts; "" means that it does not."""
+    return {"tunneling_ip": tunnel, "tunnel_types": ["vxlan"], "l2_population": True} if tunnel else {}
+
+
+def tunnel_address(agent: Agent) -> str:
+    """Where the agent's host is reached by others; "" where it is not."""
+    return str(agent.configurations.get("tunneling_ip", ""))
 
 
 def check_stays_up(admin_state_up: bool) -> None:

@@ -2,7 +2,7 @@
 
 Pure facts without rows, rights or revisions. A host needs nothing else to wire a port, so a plan can be sent over the
 bus, kept beside the device it describes, and compared with what is there. A network on several hosts is one segment:
-`segment` is the number that tunnels between hosts will carry.
+`segment` is the number that the tunnels between them carry.
 """
 
 import msgspec
@@ -34,12 +34,20 @@ class SubnetPlan(msgspec.Struct, frozen=True, kw_only=True):
     address_mode: str = ""  # IPv6 only: "slaac", "dhcpv6-stateful", "dhcpv6-stateless"
 
 
+class Peer(msgspec.Struct, frozen=True, kw_only=True):
+    """Another host that carries the same network: where its end of the tunnel is, and who lives there."""
+
+    address: str
+    macs: tuple[str, ...] = ()
+
+
 class NetworkPlan(msgspec.Struct, frozen=True, kw_only=True):
     """A network as one host needs it."""
 
     id: str
     mtu: int = 1500
     segment: int = 0  # number on the wire between hosts; 0 means that the network lives on this host alone
+    peers: tuple[Peer, ...] = ()  # in the order of their addresses; none means that no tunnel is needed
     subnets: tuple[SubnetPlan, ...] = ()
     dhcp_mac: str = ""  # of the DHCP port
     dns_domain: str = ""  # "" means the backend's default

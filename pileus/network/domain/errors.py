@@ -306,6 +306,13 @@ class TunnelIdInUse(Named, errors.Conflict):
     message = "Unable to create the network. The tunnel ID {number} is in use."
 
 
+class TunnelAddressInUse(Named, errors.Conflict):
+    message = (
+        "The tunnel address {address} of host {host} is that of host {other}, which lives. "
+        "Give each host an address of its own as tunnel_address."
+    )
+
+
 class InvalidSharedSetting(Named, errors.Conflict):
     message = "Unable to reconfigure sharing settings for network {network}. Multiple projects are using it."
 

@@ -143,5 +143,10 @@ def dhcp_device_name(network_id: str) -> str:
     return "dh-" + network_id[:11]
 
 
+def tunnel_name(network_id: str) -> str:
+    """The device that leads from the bridge to the network's other hosts."""
+    return "vx-" + network_id[:11]
+
+
 def dhcp_namespace(network_id: str) -> str:
     return "pileus-dhcp-" + network_id[:12]

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 
 from pileus.network.domain import dhcp_text
-from pileus.network.domain.data_plane import DhcpOption, NetworkPlan, PortPlan, SubnetPlan
+from pileus.network.domain.data_plane import DhcpOption, NetworkPlan, Peer, PortPlan, SubnetPlan
 from pileus.network.drivers.base import BadPlan, check_id
 
 _MTU = range(68, 65522)  # 65521 is the most a tap takes
+_SEGMENTS = range(1, 1 << 24)
 
 
 def check_network(plan: NetworkPlan) -> None:
@@ -17,6 +18,16 @@ def check_network(plan: NetworkPlan) -> None:
     _require(not plan.dns_domain or dhcp_text.is_domain_name(plan.dns_domain), "domain name", plan.dns_domain)
     for subnet in plan.subnets:
         _check_subnet(subnet)
+    _require(not plan.segment or plan.segment in _SEGMENTS, "segment", str(plan.segment))
+    _require(not plan.peers or plan.segment > 0, "segment of a network with peers", str(plan.segment))
+    for peer in plan.peers:
+        _check_peer(peer)
+
+
+def _check_peer(peer: Peer) -> None:
+    _check_addresses([peer.address])
+    for mac in peer.macs:
+        _require(dhcp_text.is_mac(mac), "MAC address of a peer", mac)
 
 
 def _check_subnet(subnet: SubnetPlan) -> None:

@@ -41,18 +41,18 @@ class NetworkHost:
     # -- being told -----------------------------------------------------------------------------------------------
     async def plug(self, plan: HostPlan) -> Outcome:
         """Make these networks and plug these ports; one that fails does not stop the others."""
-        with self._telling([*(network.id for network in plan.networks), *(port.id for port in plan.ports)]):
+        with self.telling([*(network.id for network in plan.networks), *(port.id for port in plan.ports)]):
             return await Work(self._backend, self._metadata).do(Repairs(networks=plan.networks, ports=plan.ports))
 
     async def unplug(self, ports: Mapping[str, int | None], networks: Iterable[str] = ()) -> Outcome:
         """Remove ports, given with the epoch of the binding that ends (None: any), and networks."""
         repairs = Repairs(remove_ports=ports, remove_networks=tuple(networks))
-        with self._telling([*repairs.remove_ports, *repairs.remove_networks]):
+        with self.telling([*repairs.remove_ports, *repairs.remove_networks]):
             return await Work(self._backend, self._metadata).do(repairs)
 
     @contextlib.contextmanager
-    def _telling(self, ids: list[str]) -> Iterator[None]:
-        """Keep a pass that runs meanwhile, on older knowledge, away from these."""
+    def telling(self, ids: list[str]) -> Iterator[None]:
+        """Keep a pass that runs meanwhile, on older knowledge, away from these; for who asks first: from then on."""
         self._told.update(ids)
         self._at_work.update(ids)
         try:

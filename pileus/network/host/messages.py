@@ -3,7 +3,10 @@
 A message only nudges. Missing one costs time: the agent looks by itself now and then.
 """
 
+import asyncio
+import contextlib
 import logging
+from collections.abc import AsyncIterator
 
 from pileus.foundation.bus import Bus, Delivery
 from pileus.foundation.errors import Error, Unavailable
@@ -18,6 +21,14 @@ log = logging.getLogger("pileus.network.host")
 LOOK_S = 30.0
 
 
+class _Turn:
+    """Whose turn it is to ask about one network."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.users = 0
+
+
 class Messages:
     """Carries what the network service says to the agent of one host, and what came of it back."""
 
@@ -27,13 +38,16 @@ class Messages:
         self._service = service
         self._runtime = runtime
         self._bus = bus
+        self._turns: dict[str, _Turn] = {}
+        self._due: dict[str, Delivery] = {}  # by network: who already waits to ask for its peers
 
     async def start(self) -> None:
         """Find what is there, make it what it should be, then listen."""
         await self._agent.start()
         await self._reconcile()
         methods = {
-            "port_changed": self.port_changed, "network_changed": self.network_changed, "audit": self.audit,
+            "port_changed": self.port_changed, "network_changed": self.network_changed,
+            "peers_changed": self.peers_changed, "audit": self.audit,
         }  # fmt: skip
         self._bus.serve(host_topic(self._host), methods)
         self._runtime.spawn(self._look_now_and_then(), f"network look {self._host}")
@@ -41,22 +55,56 @@ class Messages:
     async def port_changed(self, delivery: Delivery) -> None:
         """Plug the port, or remove it when it is no longer bound here; returns once that is done and reported."""
         port_id = delivery.args["port_id"]
-        plan = await self._service.port_plan(self._host, port_id)
-        if plan.ports:
-            await self._plug(plan)
-        else:
-            await self._agent.unplug({port_id: None})
+        async with self._turn(delivery.args["network_id"], port_id):
+            plan = await self._service.port_plan(self._host, port_id)
+            if plan.ports:
+                await self._plug(plan)
+            else:
+                await self._agent.unplug({port_id: None})
 
     async def network_changed(self, delivery: Delivery) -> None:
         """What guests of a network are told has changed: DHCP, routes, name servers."""
         network_id = delivery.args["network_id"]
-        plan = await self._service.host_plan(self._host)
-        networks = tuple(network for network in plan.networks if network.id == network_id)
-        if networks:
-            ports = tuple(port for port in plan.ports if port.network_id == network_id)
-            await self._plug(HostPlan(networks=networks, ports=ports))
-        else:
-            await self._agent.unplug({}, [network_id])
+        async with self._turn(network_id):
+            plan = await self._service.host_plan(self._host)
+            networks = tuple(network for network in plan.networks if network.id == network_id)
+            if networks:
+                ports = tuple(port for port in plan.ports if port.network_id == network_id)
+                await self._plug(HostPlan(networks=networks, ports=ports))
+            else:
+                await self._agent.unplug({}, [network_id])
+
+    async def peers_changed(self, delivery: Delivery) -> None:
+        """Guests of a network came to other hosts or left them; many such messages at once are one question."""
+        network_id = delivery.args["network_id"]
+        if network_id in self._due:
+            return
+        self._due[network_id] = delivery
+        try:
+            async with self._turn(network_id):
+                del self._due[network_id]
+                plan = await self._service.network_plan(self._host, network_id)
+                if plan.networks:
+                    await self._agent.plug(plan)
+                else:
+                    await self._agent.unplug({}, [network_id])
+        finally:
+            if self._due.get(network_id) is delivery:  # it never was our turn
+                del self._due[network_id]
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, network_id: str, *port_ids: str) -> AsyncIterator[None]:
+        """Ask and act on one network one after the other, so that an older answer is never carried out last."""
+        turn = self._turns.setdefault(network_id, _Turn())
+        turn.users += 1
+        try:
+            async with turn.lock:
+                with self._agent.telling([network_id, *port_ids]):
+                    yield
+        finally:
+            turn.users -= 1
+            if turn.users == 0:
+                del self._turns[network_id]
 
     async def audit(self, delivery: Delivery) -> list[str]:
         return await self._agent.audit()

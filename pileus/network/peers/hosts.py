@@ -23,6 +23,10 @@ class Hosts(Protocol):
         """What guests of a network on this host are told has changed."""
         ...
 
+    def peers_changed(self, host: str, network_id: str) -> None:
+        """Guests of a network on this host came to other hosts, or left them."""
+        ...
+
     async def plug(self, host: str, port_id: str, network_id: str) -> None:
         """Return once the port is wired on this host and reported, or once that takes too long.
 
@@ -41,7 +45,8 @@ log = logging.getLogger("pileus.network")
 
 
 class BusHosts:
-    """Hosts behind the bus: casts `port_changed` {port_id, network_id} and `network_changed` {network_id}."""
+    """Hosts behind the bus: casts `port_changed` {port_id, network_id}, `network_changed` and `peers_changed`
+    {network_id}."""
 
     def __init__(self, bus: Bus):
         self._bus = bus
@@ -56,6 +61,9 @@ class BusHosts:
 
     def network_changed(self, host: str, network_id: str) -> None:
         self._bus.cast(host_topic(host), "network_changed", {"network_id": network_id}, source="network")
+
+    def peers_changed(self, host: str, network_id: str) -> None:
+        self._bus.cast(host_topic(host), "peers_changed", {"network_id": network_id}, source="network")
 
     async def plug(self, host: str, port_id: str, network_id: str) -> None:
         if host not in self._known:

@@ -30,16 +30,21 @@ class NetworkService(Protocol):
         """The same for one port: nothing in it means that the port is not bound to `host`. Raises Unavailable."""
         ...
 
+    async def network_plan(self, host: str, network_id: str) -> HostPlan:
+        """One network without its ports: nothing in it means that `host` has none of them. Raises Unavailable."""
+        ...
+
     async def report(self, host: str, ports: Sequence[PortReport]) -> None:
         """Say which ports are wired and which are not; may be repeated. Raises Unavailable."""
         ...
 
 
 class BusNetworkService:
-    """The service behind the bus."""
+    """The service behind the bus, as one host asks it; `tunnel` is the host's end of the tunnels, "" means none."""
 
-    def __init__(self, bus: Bus, *, timeout_s: float = 30.0):
+    def __init__(self, bus: Bus, *, tunnel: str = "", timeout_s: float = 30.0):
         self._bus = bus
+        self._own = {"tunnel": tunnel} if tunnel else {}
         self._timeout_s = timeout_s
 
     async def host_plan(self, host: str) -> HostPlan:
@@ -48,8 +53,12 @@ class BusNetworkService:
     async def port_plan(self, host: str, port_id: str) -> HostPlan:
         return await self._plan({"host": host, "port_id": port_id})
 
+    async def network_plan(self, host: str, network_id: str) -> HostPlan:
+        return await self._plan({"host": host, "network_id": network_id})
+
     async def _plan(self, args: dict[str, str]) -> HostPlan:
-        found = await self._bus.call(TOPIC, "desired", args, timeout_s=self._timeout_s, source="network-host")
+        asked = {**args, **self._own}
+        found = await self._bus.call(TOPIC, "desired", asked, timeout_s=self._timeout_s, source="network-host")
         return msgspec.convert(found, HostPlan)
 
     async def report(self, host: str, ports: Sequence[PortReport]) -> None:

@@ -1,6 +1,7 @@
 """Rows of the agents on hosts."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from pileus.foundation.database import Database, Transaction, sql
 from pileus.network.domain.agent import Agent
@@ -8,6 +9,8 @@ from pileus.network.domain.document import read, render
 
 _READ = sql("SELECT document, heartbeat_at FROM network_agents WHERE id = :id")
 _OF_HOST = sql("SELECT document, heartbeat_at FROM network_agents WHERE host = :host")
+_OF_HOSTS = sql("SELECT document, heartbeat_at FROM network_agents WHERE host IN :hosts*")
+_ALL = sql("SELECT document, heartbeat_at FROM network_agents ORDER BY host")
 _PUT = sql(
     "INSERT INTO network_agents (id, host, heartbeat_at, document) VALUES (:id, :host, :heartbeat_at, :document) "
     "ON CONFLICT (host) DO UPDATE SET heartbeat_at = excluded.heartbeat_at, document = excluded.document"
@@ -24,12 +27,24 @@ class StoredAgent(NamedTuple):
 
 async def find(db: Database | Transaction, agent_id: str) -> StoredAgent | None:
     row = await db.one(_READ, id=agent_id)
-    return StoredAgent(read(row["document"], Agent), row["heartbeat_at"]) if row else None
+    return _stored(row) if row else None
 
 
 async def of_host(tx: Transaction, host: str) -> StoredAgent | None:
     row = await tx.one(_OF_HOST, host=host)
-    return StoredAgent(read(row["document"], Agent), row["heartbeat_at"]) if row else None
+    return _stored(row) if row else None
+
+
+async def of_hosts(db: Database | Transaction, hosts: Sequence[str]) -> list[StoredAgent]:
+    return [_stored(row) for row in await db.all(_OF_HOSTS, hosts=list(hosts))]
+
+
+async def all_known(db: Database | Transaction) -> list[StoredAgent]:
+    return [_stored(row) for row in await db.all(_ALL)]
+
+
+def _stored(row: Any) -> StoredAgent:
+    return StoredAgent(read(row["document"], Agent), row["heartbeat_at"])
 
 
 async def put(tx: Transaction, stored: StoredAgent) -> None:

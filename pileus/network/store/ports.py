@@ -12,10 +12,21 @@ _COLUMNS = "document, network_project_id, fence_device, fence_epoch, binding_num
 _READ = sql(f"SELECT {_COLUMNS} FROM network_ports WHERE id = :id")
 _READ_MANY = sql(f"SELECT {_COLUMNS} FROM network_ports WHERE id IN :ids*")
 _OF_NETWORK = sql(f"SELECT {_COLUMNS} FROM network_ports WHERE network_id = :network_id ORDER BY id")
+_OF_NETWORK_ON_HOST = sql(
+    f"SELECT {_COLUMNS} FROM network_ports WHERE network_id = :network_id AND host = :host AND host <> '' ORDER BY id"
+)
 _OF_ROUTER = sql(f"SELECT {_COLUMNS} FROM network_ports WHERE router_id = :router_id ORDER BY created_at, id")
 _OF_HOST = sql(f"SELECT {_COLUMNS} FROM network_ports WHERE host = :host AND host <> '' ORDER BY id")
 _DHCP_OF = sql(
     f"SELECT {_COLUMNS} FROM network_ports WHERE network_id IN :ids* AND device_owner = '{DHCP}' ORDER BY id"
+)
+_ELSEWHERE = sql(
+    "SELECT network_id, host, mac, device_owner FROM network_ports "
+    "WHERE network_id IN :ids* AND host <> '' AND host <> :host"
+)
+_HOSTS_OF = sql(
+    "SELECT DISTINCT host FROM network_ports "
+    f"WHERE network_id = :network_id AND host <> '' AND device_owner <> '{DHCP}'"
 )
 _IN_USE = sql(
     f"SELECT id FROM network_ports WHERE network_id = :network_id AND device_owner <> '{DHCP}' ORDER BY id LIMIT 100"
@@ -65,6 +76,10 @@ async def of_network(db: Database | Transaction, network_id: str) -> list[Stored
     return [_stored(row) for row in await db.all(_OF_NETWORK, network_id=network_id)]
 
 
+async def of_network_on_host(db: Database | Transaction, network_id: str, host: str) -> list[StoredPort]:
+    return [_stored(row) for row in await db.all(_OF_NETWORK_ON_HOST, network_id=network_id, host=host)]
+
+
 async def of_router(db: Database | Transaction, router_id: str) -> list[StoredPort]:
     """The ports by which a router is plugged in, its gateway among them; the oldest first."""
     return [_stored(row) for row in await db.all(_OF_ROUTER, router_id=router_id)]
@@ -77,6 +92,25 @@ async def of_host(db: Database | Transaction, host: str) -> list[StoredPort]:
 async def dhcp_of_networks(db: Database | Transaction, ids: Sequence[str]) -> list[StoredPort]:
     """The DHCP ports of these networks, on whichever host."""
     return [_stored(row) for row in await db.all(_DHCP_OF, ids=list(ids))]
+
+
+class HeldPort(NamedTuple):
+    """What other hosts must know of a port."""
+
+    network_id: str
+    host: str
+    mac: str
+    device_owner: str
+
+
+async def elsewhere(db: Database | Transaction, ids: Sequence[str], host: str) -> list[HeldPort]:
+    """The ports of these networks that are bound to other hosts than this."""
+    return [HeldPort(*row) for row in await db.all(_ELSEWHERE, ids=list(ids), host=host)]
+
+
+async def hosts_of_network(db: Database | Transaction, network_id: str) -> list[str]:
+    """The hosts that guests' ports of the network are bound to."""
+    return [row["host"] for row in await db.all(_HOSTS_OF, network_id=network_id)]
 
 
 async def in_use(tx: Transaction, network_id: str) -> list[str]:

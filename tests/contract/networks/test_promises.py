@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from pileus.network.domain.data_plane import DhcpOption, FixedIp
+from pileus.network.domain.data_plane import DhcpOption, FixedIp, Peer
 from pileus.network.drivers.base import BadPlan, NetworkAbsent, NetworkBackend, StaleBinding
 from tests.contract.networks.conftest import Play
 from tests.contract.networks.plans import NETWORK, OTHER_NETWORK, SUBNET, port
@@ -111,6 +111,21 @@ def test_a_changed_plan_is_carried_out(play: Play) -> None:
     play(scene)
 
 
+def test_who_lives_on_other_hosts_is_part_of_the_plan(play: Play) -> None:
+    alone = msgspec.structs.replace(NETWORK, segment=4242)
+    shared = msgspec.structs.replace(alone, peers=(Peer(address="192.0.2.9", macs=("fa:16:3e:00:09:09",)),))
+
+    async def scene(backend: NetworkBackend) -> None:
+        for plan in (alone, shared, alone):
+            await backend.ensure_network(plan)
+            await backend.ensure_port(PORT)
+            facts = await backend.observe()
+            assert [(fact.plan, fact.problems) for fact in facts.networks] == [(plan, ())]
+            assert [fact.problems for fact in facts.ports] == [()]
+
+    play(scene)
+
+
 def test_a_network_without_dhcp_is_only_a_wire(play: Play) -> None:
     plain = msgspec.structs.replace(NETWORK, subnets=(msgspec.structs.replace(SUBNET, dhcp_address=""),))
 
@@ -179,6 +194,10 @@ HOSTILE_NETWORKS = {
     "host bits in the subnet": {"subnets": (msgspec.structs.replace(SUBNET, cidr="10.20.30.1/24"),)},
     "name server that is a name": {"subnets": (msgspec.structs.replace(SUBNET, dns_servers=("dns.example",)),)},
     "MTU below all sense": {"mtu": 10},
+    "segment that no tunnel can carry": {"segment": 1 << 24},
+    "peers without a segment": {"peers": (Peer(address="192.0.2.9"),)},
+    "peer with a newline": {"segment": 7, "peers": (Peer(address="192.0.2.9\nlink del dev eth0"),)},
+    "peer whose MAC is more": {"segment": 7, "peers": (Peer(address="192.0.2.9", macs=("fa:16:3e:00:00:01 x",)),)},
     "id that is a path": {"id": "../x"},
 }
 

@@ -26,10 +26,11 @@ from pileus.network.drivers.base import (
     check_id,
     dhcp_namespace,
     tap_name,
+    tunnel_name,
 )
 from pileus.network.drivers.check import check_network, check_port
-from pileus.network.drivers.linux import devices, dnsmasq
-from pileus.network.drivers.linux.host_commands import PATH, HostCommands
+from pileus.network.drivers.linux import devices, dnsmasq, tunnels
+from pileus.network.drivers.linux.host_commands import PATH, HostCommands, no_such_address
 from pileus.network.drivers.linux.records import Records
 
 _RUN = Path("/run/pileus")
@@ -49,8 +50,9 @@ class LinuxBackend:
     """A `NetworkBackend` of bridges, taps, namespaces and dnsmasq.
 
     Options: `run_dir`, where records and dnsmasq's files go; `dhcp_user`, under which dnsmasq runs; `path`, where
-    programs are looked for. The cloud's mark on devices is made from the state directory's path, so that clouds on
-    one machine do not touch each other's.
+    programs are looked for; `tunnel_address`, an address of this host from which networks reach their other hosts
+    (without one they end here), and `tunnel_port`. The cloud's mark on devices is made from the state directory's path,
+    so that clouds on one machine do not touch each other's.
     """
 
     def __init__(self, runtime: Runtime, *, hostname: str, state_dir: Path, options: Mapping[str, object]):
@@ -60,11 +62,15 @@ class LinuxBackend:
         self._group = grp.getgrgid(self._user.pw_gid).gr_name
         self._records = Records(Path(str(options.get("run_dir", _RUN / self._owner))), self._user.pw_gid)
         self._host = HostCommands(runtime, str(options.get("path", PATH)))
+        address, port = str(options.get("tunnel_address", "")), int(str(options.get("tunnel_port", tunnels.PORT)))
+        self._endpoint = tunnels.Endpoint(address, port) if address else None
         self._locks: dict[str, _Turn] = {}
 
     async def open(self) -> None:
-        for lack in self._host.lacks():
+        for lack in self._host.lacks(for_tunnels=self._endpoint is not None):
             raise lack.error()
+        if self._endpoint and not tunnels.has_address(await self._host.own_addresses(), self._endpoint.address):
+            raise no_such_address(self._endpoint.address).error()
         self._records.open()
 
     async def close(self) -> None:
@@ -77,15 +83,17 @@ class LinuxBackend:
     async def observe(self) -> HostFacts:
         links = await self._links()
         marked = list(devices.marked(links, self._owner))
-        ids = {owned for kind, owned, _ in marked if kind in ("network", "dhcp")} | set(self._records.network_ids())
-        networks = [await self._network_fact(network_id, links) for network_id in sorted(ids)]
+        ids = {owned for kind, owned, _ in marked if kind in ("network", "dhcp", "tunnel")}
+        ids |= set(self._records.network_ids())
+        known = tunnels.parse_entries(await self._host.forwarding()) if self._endpoint else {}
+        networks = [await self._network_fact(network_id, links, known) for network_id in sorted(ids)]
         plans = {fact.id: fact.plan for fact in networks}
         taps = {owned: link for kind, owned, link in marked if kind == "port"}
         ports = await self._runtime.in_thread(self._port_facts, links, taps, plans)
         return HostFacts(networks=tuple(networks), ports=tuple(ports))
 
     async def _links(self) -> devices.Links:
-        return devices.parse_links(await self._host.links())
+        return devices.parse_links(await self._host.links(in_detail=self._endpoint is not None))
 
     async def _see(self, network_id: str) -> devices.Namespace:
         name = dhcp_namespace(network_id)
@@ -96,12 +104,17 @@ class LinuxBackend:
             return devices.Namespace(has_name=True)
         return devices.Namespace(has_name=True, is_alive=True, inner=devices.parse_inner(inside))
 
-    async def _network_fact(self, network_id: str, links: devices.Links) -> NetworkFact:
+    async def _network_fact(
+        self, network_id: str, links: devices.Links, known: Mapping[str, tunnels.Entries]
+    ) -> NetworkFact:
         plan = self._records.find_network(network_id)
         if plan is None:
             return NetworkFact(id=network_id, problems=("no record of its plan",))
         inner = (await self._see(network_id)).inner
-        problems = [*devices.network_problems(plan, links, inner, owner=self._owner)]
+        problems = [
+            *devices.network_problems(plan, links, inner, owner=self._owner),
+            *tunnels.problems(plan, links, known, self._endpoint, owner=self._owner),
+        ]
         if bridge_name(network_id) in links and self._open_doors(network_id):
             problems.append("the host can be reached from the bridge")
         if dnsmasq.served(plan) and self._find_dnsmasq(plan) is None:
@@ -138,17 +151,25 @@ class LinuxBackend:
                 await self._ensure_dnsmasq(plan)
             else:
                 await self._ensure_no_dnsmasq(plan.id)
-            if before is not None and before != plan:
+            if before is not None and dnsmasq.told(before) != dnsmasq.told(plan):
                 self._tell_all(plan)
 
     async def _ensure_devices(self, plan: NetworkPlan) -> None:
-        namespace = await self._see(plan.id)
-        commands = devices.network_commands(plan, await self._links(), namespace, owner=self._owner)
-        await self._host.ip(commands, "make a network")
+        namespace, links = await self._see(plan.id), await self._links()
+        commands = devices.network_commands(plan, links, namespace, owner=self._owner)
+        leading = tunnels.device_commands(plan, links, self._endpoint, owner=self._owner)
+        await self._host.ip([*commands, *leading], "make a network")
+        if tunnels.is_needed(plan, self._endpoint):
+            await self._ensure_entries(plan)
         if dnsmasq.served(plan):
             is_new = any(command.startswith("link add") and "veth" in command for command in commands)
             inner = devices.inner_commands(plan, None if is_new else namespace.inner)
             await self._host.ip(inner, "give DHCP its addresses", dhcp_namespace(plan.id))
+
+    async def _ensure_entries(self, plan: NetworkPlan) -> None:
+        name = tunnel_name(plan.id)
+        known = tunnels.parse_entries(await self._host.forwarding(name), name)
+        await self._host.bridge(tunnels.entry_commands(plan, known.get(name, frozenset())), "say who is where")
 
     async def ensure_no_network(self, network_id: str) -> None:
         check_id("network id", network_id)

@@ -17,6 +17,7 @@ from pileus.network.drivers.base import (
     dhcp_device_name,
     dhcp_namespace,
     tap_name,
+    tunnel_name,
 )
 from pileus.network.drivers.linux.dnsmasq import INNER_DEVICE, served
 
@@ -30,6 +31,7 @@ class Link(msgspec.Struct, frozen=True):
     master: str = ""
     ifalias: str = ""
     address: str = ""
+    linkinfo: msgspec.Raw = msgspec.Raw(b"{}")  # what only its kind of device has; asked for by hosts with tunnels
 
     @property
     def is_up(self) -> bool:
@@ -213,8 +215,7 @@ def removal_commands(network_id: str, links: Links, namespace: Namespace, *, own
     taps = [link.ifname for kind, _, link in marked(links, owner) if kind == "port" and link.master == bridge]
     lines = [f"link del dev {name}" for name in taps]
     lines += _no_dhcp_commands(network_id, links, namespace)
-    if bridge in links:
-        lines.append(f"link del dev {bridge}")
+    lines += [f"link del dev {name}" for name in (tunnel_name(network_id), bridge) if name in links]
     return lines
 
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from pileus.network.domain.data_plane import HostRoute, NetworkPlan, PortPlan, SubnetPlan
 from pileus.network.drivers.base import METADATA_ADDRESS
 
@@ -24,6 +26,11 @@ _OPTION_METADATA_ROUTE_MICROSOFT = 249  # option 121 as Windows before Vista ask
 def served(plan: NetworkPlan) -> tuple[SubnetPlan, ...]:
     """The subnets in which this host answers DHCP."""
     return tuple(subnet for subnet in plan.subnets if subnet.dhcp_address)
+
+
+def told(plan: NetworkPlan) -> NetworkPlan:
+    """What of a plan DHCP knows: who lives on other hosts is not its business."""
+    return msgspec.structs.replace(plan, peers=())
 
 
 def configuration(plan: NetworkPlan, directory: Path, *, user: str, group: str) -> str:

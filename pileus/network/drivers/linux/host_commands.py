@@ -27,14 +27,18 @@ NO_RIGHTS = Lack(
     "start it as root, or give it CAP_NET_ADMIN and CAP_SYS_ADMIN.",
 )
 NO_MODULES = Lack(
-    "The kernel of this host cannot make bridges, veth or tap devices.",
-    "modprobe -a bridge veth tun",
+    "The kernel of this host cannot make bridges, veth, tap or vxlan devices.",
+    "modprobe -a bridge veth tun vxlan",
 )
-_PACKAGES = {"ip": "iproute2", "nsenter": "util-linux", "dnsmasq": "dnsmasq-base"}
+_PACKAGES = {"ip": "iproute2", "bridge": "iproute2", "nsenter": "util-linux", "dnsmasq": "dnsmasq-base"}
 
 
 def missing_program(name: str) -> Lack:
     return Lack(f"The program {name} is not installed on this host.", f"apt-get install {_PACKAGES[name]}")
+
+
+def no_such_address(address: str) -> Lack:
+    return Lack(f"The tunnel address {address} is not an address of this host.", "set tunnel_address to one that is.")
 
 
 class HostCommands:
@@ -44,10 +48,11 @@ class HostCommands:
         self._runtime = runtime
         self._environment = {"PATH": path, "LC_ALL": "C"}
 
-    def lacks(self) -> list[Lack]:
+    def lacks(self, *, for_tunnels: bool = False) -> list[Lack]:
         """Everything that real wires need and this host does not have."""
         path = self._environment["PATH"]
-        found = [missing_program(name) for name in _PACKAGES if shutil.which(name, path=path) is None]
+        needed = [name for name in _PACKAGES if for_tunnels or name != "bridge"]
+        found = [missing_program(name) for name in needed if shutil.which(name, path=path) is None]
         return found if os.geteuid() == 0 else [*found, NO_RIGHTS]
 
     async def ip(self, lines: Sequence[str], action: str, namespace: str = "") -> None:
@@ -56,14 +61,29 @@ class HostCommands:
             where = ["-netns", namespace] if namespace else []
             await self._run(["ip", *where, "-batch", "-"], action, "\n".join(lines).encode() + b"\n")
 
-    async def links(self) -> bytes:
-        """Every device outside, as JSON."""
-        return (await self._run(["ip", "-json", "link", "show"], "list network devices")).stdout
+    async def links(self, *, in_detail: bool = False) -> bytes:
+        """Every device outside, as JSON; `in_detail` adds what only its kind of device has."""
+        detail = ["-details"] if in_detail else []
+        return (await self._run(["ip", "-json", *detail, "link", "show"], "list network devices")).stdout
 
     async def addresses(self, namespace: str) -> bytes | None:
         """Devices and addresses inside the namespace, as JSON; None when nothing can be inside."""
         done = await self._run_any(["ip", "-netns", namespace, "-json", "address", "show"])
         return done.stdout if done.code == 0 else None
+
+    async def own_addresses(self) -> bytes:
+        """Devices and addresses of the host itself, as JSON."""
+        return (await self._run(["ip", "-json", "address", "show"], "list addresses")).stdout
+
+    async def forwarding(self, device: str = "") -> bytes:
+        """Which addresses are behind which device, as JSON; of one device, or of all."""
+        which = ["dev", device] if device else []
+        return (await self._run(["bridge", "-json", "fdb", "show", *which], "list forwarding entries")).stdout
+
+    async def bridge(self, lines: Sequence[str], action: str) -> None:
+        """Run the lines in one `bridge -batch`; nothing to do costs nothing."""
+        if lines:
+            await self._run(["bridge", "-batch", "-"], action, "\n".join(lines).encode() + b"\n")
 
     async def dnsmasq(self, namespace_path: str, argument: str) -> None:
         """Start a dnsmasq inside the namespace; it goes on by itself, and answers when this returns."""

@@ -30,9 +30,9 @@ class Host(Runtime):
     ("said", "kind", "text"),
     [
         (b"RTNETLINK answers: Operation not permitted", BackendUnavailable, "start it as root"),
-        (b"Error: Unknown device type.", BackendUnavailable, "modprobe -a bridge veth tun"),
-        (b"RTNETLINK answers: Operation not supported", BackendUnavailable, "modprobe -a bridge veth tun"),
-        (b"open: No such file or directory: /dev/net/tun", BackendUnavailable, "modprobe -a bridge veth tun"),
+        (b"Error: Unknown device type.", BackendUnavailable, "modprobe -a bridge veth tun vxlan"),
+        (b"RTNETLINK answers: Operation not supported", BackendUnavailable, "modprobe -a bridge veth tun vxlan"),
+        (b"open: No such file or directory: /dev/net/tun", BackendUnavailable, "modprobe -a bridge veth tun vxlan"),
         (b"nsenter: failed to execute dnsmasq: No such file", BackendUnavailable, "apt-get install dnsmasq-base"),
         (b"RTNETLINK answers: File exists", BackendFailed, "The host failed to make a network."),
     ],
