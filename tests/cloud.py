@@ -23,6 +23,7 @@ from pileus.foundation.runtime import Crashed, Runtime
 from pileus.foundation.simulation import SimulatedRuntime
 from pileus.settings import embedded
 from pileus.wiring.embedded import Cloud
+from tests import power
 
 CHEAP = {"passes": 1, "memory_kib": 8, "lanes": 1}
 """Password hashing for tests that are not about it."""
@@ -54,16 +55,21 @@ class Life(SimulatedRuntime):
     def __init__(self, name: str, chance: random.Random, boot_id: str):
         super().__init__(name, chance, boot_id)
         self.died = asyncio.Event()
-        self.on_thread: Callable[[Callable[..., Any], tuple[Any, ...]], None] | None = None
+        self.wal: Path | None = None
+        self.synced = power.NOTHING
 
     def crash(self) -> None:
         super().crash()
         self.died.set()
 
     async def in_thread(self, work: Callable[..., Any], *args: Any, pool: str = "work") -> Any:
-        if self.on_thread is not None and self.alive:
-            self.on_thread(work, args)
-        return await super().in_thread(work, *args, pool=pool)
+        """What a sync covers is what was there when it began, and only once it has ended."""
+        is_sync = work is os.fdatasync and self.wal is not None
+        covered = power.written(self.wal) if is_sync and self.wal is not None else self.synced
+        result = await super().in_thread(work, *args, pool=pool)
+        if is_sync:
+            self.synced = covered
+        return result
 
 
 class World:
@@ -113,6 +119,7 @@ class World:
         life = Life(f"life-{self.lives}", self.chance, self.boot_id)
         life.clock_offset_s = self.clock_offset_s
         life.on_reached = self._reached
+        life.wal = self.state_dir / "pileus.db-wal"
         return life
 
     def _reached(self, runtime: Life, point: str, *facts: str) -> None:
@@ -123,6 +130,13 @@ class World:
         """The process dies now. Only simulated ones can."""
         assert isinstance(self.runtime, Life)
         self.runtime.crash()
+
+    def lose_power(self, chance: random.Random) -> None:
+        """The machine under a dead process stops: what was not synced may be lost, wholly or in part."""
+        assert isinstance(self.runtime, Life)
+        files = power.Files.of(self.state_dir / "pileus.db")
+        let_go(self.cloud)  # to close is to checkpoint, which a machine without power does not
+        files.put_back(self.runtime.synced, chance)
 
     async def restart(self) -> None:
         """A new life after a crash; one that dies while starting is followed by the next."""

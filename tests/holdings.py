@@ -33,6 +33,7 @@ class Holdings:
 
     servers: dict[str, Server] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
+    failed_rebuilds: set[str] = field(default_factory=set)  # servers that may have the guest from before
     guests: list[tuple[str, FakeGuest]] = field(default_factory=list)  # with their host
     taps: list[tuple[str, PortPlan]] = field(default_factory=list)  # with their host
     wired: dict[str, set[str]] = field(default_factory=dict)  # networks by host
@@ -108,6 +109,8 @@ def _read_compute(found: Holdings, connection: sqlite3.Connection) -> None:
         server = decode(row["data"])
         found.servers[server.id] = server
     found.deleted = {row["id"] for row in connection.execute("SELECT id FROM compute_deleted_servers")}
+    failed = "SELECT server_id FROM compute_server_events WHERE name = 'compute_rebuild_instance' AND result = 'Error'"
+    found.failed_rebuilds = {row["server_id"] for row in connection.execute(failed)}
     for row in connection.execute("SELECT id, host FROM compute_services WHERE name = 'nova-compute'"):
         found.providers[row["host"]] = row["id"]
     for service in ("compute", "volume", "image"):
@@ -202,7 +205,7 @@ def _of_guests(held: Holdings) -> Iterator[str]:
         server = held.servers.get(guest.server_id)
         if server is None or server.host != host:
             yield f"guest on {host} of {server or guest.server_id}, which is not there"
-        elif guest.epoch > server.epoch or (server.fault is None and guest.epoch != server.epoch):
+        elif guest.epoch > server.epoch or (guest.epoch != server.epoch and server.id not in held.failed_rebuilds):
             yield f"guest of {server} has epoch {guest.epoch}, the server {server.epoch}"
         elif server.vm_state is not VmState.ERROR:
             yield from _of_guest(server, guest)

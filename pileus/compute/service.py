@@ -21,6 +21,7 @@ from pileus.foundation.flow import Ended, Runner
 from pileus.foundation.flow.journal import SqlJournal
 from pileus.foundation.runtime import Runtime
 from pileus.foundation.sealing import Sealer
+from pileus.foundation.trace import Trace
 
 CONDUCTOR = "conductor"
 SCHEDULER = "scheduler"
@@ -97,6 +98,26 @@ class Compute:
         now = self.runtime.monotonic()
         self.liveness.observe(host, beats, now)
         return self.liveness.is_alive(host, now)
+
+    async def tell_host(
+        self,
+        host: str,
+        method: str,
+        args: dict[str, Any],
+        *,
+        timeout_s: float | None = None,
+        request_id: str = "",
+        record: Trace | None = None,
+    ) -> Any:
+        """Have the compute-host change a guest, once everything that this follows from is on disk.
+
+        Otherwise a power cut leaves guests with what no row knows of. A launch needs it not: void guests are found.
+        """
+        await self.database.durable()
+        return await self.bus.call(
+            host_topic(host), method, args, timeout_s=timeout_s or self.settings.call_timeout_s,
+            request_id=request_id, record=record,
+        )  # fmt: skip
 
     def own_authority(self) -> Authority:
         """Acts with the service's rights alone."""

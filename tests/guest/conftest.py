@@ -76,18 +76,20 @@ class Cloud:
         command = ["ip", "netns", "exec", dhcp_namespace(self.network_id), *argv]
         return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
-    def ssh(self, server_id: str, command: str, *, address: str = "") -> subprocess.CompletedProcess[str]:
+    def ssh(
+        self, server_id: str, command: str, *, address: str = "", patience_s: int = 5
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command in the guest, logged in with the key. `address` saves asking the cloud for it."""
-        options = [f"-o{each}" for each in ("BatchMode=yes", "ConnectTimeout=5", "StrictHostKeyChecking=no",
+        options = [f"-o{each}" for each in ("BatchMode=yes", f"ConnectTimeout={patience_s}", "StrictHostKeyChecking=no",
                                             "UserKnownHostsFile=/dev/null", "LogLevel=ERROR")]  # fmt: skip
         return self.within(
             "ssh", "-i", str(self.key_file), *options, f"cirros@{address or self.address(server_id)}", command
         )
 
     def tell(self, server_id: str, *argv: str) -> str:
-        """What a command in the guest prints; it must succeed."""
-        done = self.ssh(server_id, shlex.join(argv))
-        assert done.returncode == 0, f"{argv}: {done.stdout} {done.stderr}\n{self.console(server_id)[-2000:]}"
+        """What a command in the guest prints; it must succeed. An emulated guest may be slow to answer."""
+        done = self.ssh(server_id, shlex.join(argv), patience_s=40)
+        assert done.returncode == 0, f"{argv}: {done.stdout} {done.stderr}"
         return done.stdout
 
     def come_up(self, server_id: str) -> Any:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import hashlib
 import random
 import shutil
@@ -27,6 +28,7 @@ class Result:
     requests: int = 0
     lives: int = 0
     servers: int = 0
+    cuts: int = 0  # of the machine's power
 
     @property
     def digest(self) -> str:
@@ -37,11 +39,13 @@ class Result:
 class History:
     """A cloud, those who use it, and what befalls it."""
 
-    def __init__(self, seed: int, base: Base, chance: random.Random):
+    def __init__(self, seed: int, base: Base, chance: random.Random, *, loses_power: bool = False):
         self.result = Result(seed)
         self.ids = base.ids
         self.chance = chance
         self.weather = Weather.forecast(chance)
+        if loses_power:
+            self.weather = dataclasses.replace(self.weather, reboots=True, deaths=max(self.weather.deaths, 1))
         self.misfortune = Misfortune(random.Random(chance.random()), self.weather)
         self.world = World(base.copy(f"seed-{seed}"), random.Random(chance.random()), **settings())
         self.world.fate = self.misfortune.fate
@@ -107,6 +111,8 @@ class History:
             await asyncio.sleep(self.chance.random() * 30)
             if self.weather.reboots:
                 self.world.boot_id = f"boot {self.world.lives}"
+                self.world.lose_power(self.chance)
+                self.result.cuts += 1
             await self.world.restart()
             self.log(f"life {self.world.lives}")
             self.lives_again.set()
@@ -206,11 +212,11 @@ def _failed(task: "asyncio.Task[Any]") -> bool:
     return task.done() and not task.cancelled() and task.exception() is not None
 
 
-def run_history(seed: int, base: Base) -> Result:
+def run_history(seed: int, base: Base, *, loses_power: bool = False) -> Result:
     """Live through one history, and remove what is left of it."""
 
     async def live(chance: random.Random) -> Result:
-        return await History(seed, base, chance).run()
+        return await History(seed, base, chance, loses_power=loses_power).run()
 
     try:
         return simulate(seed, live)

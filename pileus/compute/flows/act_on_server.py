@@ -14,7 +14,7 @@ from pileus.compute.domain.server_states import Action, PowerState, fail, finish
 from pileus.compute.flows.change_interface import CHANGES_DEVICES
 from pileus.compute.flows.saving import Outcome, save_in, save_server
 from pileus.compute.flows.watching import is_down, wait_for_turn
-from pileus.compute.service import Compute, host_topic
+from pileus.compute.service import Compute
 from pileus.compute.store import servers
 from pileus.foundation import errors
 from pileus.foundation.context import Context
@@ -57,8 +57,8 @@ async def act(step: StepContext[Compute], params: ActParams) -> dict[str, Any]:
         "server_id": server.id, "epoch": server.epoch, "action": params.action, "args": params.args,
         "secret": secrets, "flow_id": step.flow.id,
     }  # fmt: skip
-    done: dict[str, Any] = await compute.bus.call(
-        host_topic(server.host), "act", args, timeout_s=PATIENCE_S, request_id=step.request_id, record=step.trace
+    done: dict[str, Any] = await compute.tell_host(
+        server.host, "act", args, timeout_s=PATIENCE_S, request_id=step.request_id, record=step.trace
     )
     return done
 

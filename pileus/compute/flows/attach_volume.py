@@ -7,7 +7,7 @@ from pileus.compute.domain.server_states import Action
 from pileus.compute.flows.change_interface import CHANGES_DEVICES
 from pileus.compute.flows.saving import Change, Outcome, save_server
 from pileus.compute.flows.watching import wait_for_turn
-from pileus.compute.service import Compute, host_topic
+from pileus.compute.service import Compute
 from pileus.compute.store import servers
 from pileus.foundation import errors
 from pileus.foundation.context import Context
@@ -63,10 +63,8 @@ async def attach_on_host(step: StepContext[Compute], params: AttachParams, serve
         "server_id": server.id, "epoch": server.epoch, "volume_id": params.volume_id,
         "attachment_id": attachment_id, "device": device.device_name or "",
     }  # fmt: skip
-    return str(await compute.bus.call(
-        host_topic(server.host), "attach_volume", args, timeout_s=compute.settings.call_timeout_s,
-        request_id=step.request_id, record=step.trace,
-    ))  # fmt: skip
+    told = await compute.tell_host(server.host, "attach_volume", args, request_id=step.request_id, record=step.trace)
+    return str(told)
 
 
 async def detach(step: StepContext[Compute], params: AttachParams) -> None:
@@ -74,8 +72,7 @@ async def detach(step: StepContext[Compute], params: AttachParams) -> None:
     server = await servers.find(compute.database, params.server_id)
     if server is not None and server.host is not None:
         args = {"server_id": server.id, "volume_id": params.volume_id}
-        await compute.bus.call(host_topic(server.host), "detach_volume", args,
-                               timeout_s=compute.settings.call_timeout_s)  # fmt: skip
+        await compute.tell_host(server.host, "detach_volume", args)
 
 
 async def report_done(step: StepContext[Compute], params: AttachParams) -> None:

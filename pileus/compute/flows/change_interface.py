@@ -10,7 +10,7 @@ from pileus.compute.domain.server_states import Action
 from pileus.compute.flows.saving import Change, Outcome, save_server
 from pileus.compute.flows.watching import wait_for_turn
 from pileus.compute.peers.network import Vif
-from pileus.compute.service import Compute, host_topic
+from pileus.compute.service import Compute
 from pileus.compute.store import servers
 from pileus.foundation import errors
 from pileus.foundation.context import Context
@@ -89,10 +89,9 @@ async def _tell_host(step: StepContext[Compute], server_id: str, method: str, **
     compute = step.services
     server = await servers.find(compute.database, server_id)
     if server is not None and server.host is not None:
-        await compute.bus.call(
-            host_topic(server.host), method, {"server_id": server_id, **args},
-            timeout_s=compute.settings.call_timeout_s, request_id=step.request_id, record=step.trace,
-        )  # fmt: skip
+        await compute.tell_host(
+            server.host, method, {"server_id": server_id, **args}, request_id=step.request_id, record=step.trace
+        )
 
 
 async def report_attached(step: StepContext[Compute], params: AttachParams) -> None:

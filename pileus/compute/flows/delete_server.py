@@ -84,9 +84,7 @@ async def remove_guest(step: StepContext[Compute], params: DeleteParams) -> None
     if server is None or server.host is None or await is_down(compute, server.host):
         return
     args = {"server_id": server.id, "epoch": server.epoch}
-    await compute.bus.call(
-        host_topic(server.host), "remove", args, timeout_s=compute.settings.call_timeout_s, request_id=step.request_id
-    )
+    await compute.tell_host(server.host, "remove", args, request_id=step.request_id)
 
 
 async def release_volumes(step: StepContext[Compute], params: DeleteParams) -> None:

@@ -14,6 +14,7 @@ from pileus.foundation.trace import Trace
 MARK = "pileus_block_device"
 LOOK_AGAIN_S = (0.0, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5)
 PATIENCE_S = 1500.0
+LEAVING = frozenset({"deleting", "error_deleting"})
 
 
 async def connect_device(
@@ -38,8 +39,9 @@ async def connect_device(
 
 
 async def _ensure_volume(host: HostServices, server: Server, device: BlockDevice, authority: Authority) -> str:
-    """The volume that the device asks for; one made before is found by our mark."""
-    found = await host.volumes.find_by_metadata(MARK, device.id, authority)
+    """The volume that the device asks for; one made before is found by our mark, unless an undo is deleting it."""
+    marked = await host.volumes.marked(MARK, device.id, authority)
+    found = next((made for made in marked if made["status"] not in LEAVING), None)
     if found is None:
         found = await host.volumes.create(
             size_gib=device.size or _size(server, device), name="", zone=None, image_id=device.image_id,
@@ -78,10 +80,8 @@ async def release_devices(host: HostServices, server: Server, *, token: str) -> 
     for device in server.block_devices:
         if not device.is_made:
             continue
-        made = await host.volumes.find_by_metadata(MARK, device.id, authority)
-        if made is None:
-            continue
-        try:
-            await host.volumes.delete(made["id"], authority)
-        except VolumeNotFound:
-            continue
+        for made in await host.volumes.marked(MARK, device.id, authority):
+            try:
+                await host.volumes.delete(made["id"], authority)
+            except VolumeNotFound:
+                continue

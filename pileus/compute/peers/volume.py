@@ -57,11 +57,11 @@ class Volumes:
         wanted = {key: value for key, value in body.items() if value is not None}
         return (await self._ask("POST", "/volumes", authority, body={"volume": wanted}, expect=(202,)))["volume"]
 
-    async def find_by_metadata(self, key: str, value: str, authority: Authority) -> Any | None:
-        """The volume that carries our mark: how a repeated step finds what it made."""
+    async def marked(self, key: str, value: str, authority: Authority) -> list[Any]:
+        """The volumes that carry our mark, those on their way out too: how a repeated step finds what it made."""
         query = {"metadata": f"{{'{key}':'{value}'}}", "all_tenants": "1"}
-        found = (await self._ask("GET", "/volumes/detail", Authority(authority.service), query=query))["volumes"]
-        return found[0] if found else None
+        found = await self._ask("GET", "/volumes/detail", Authority(authority.service), query=query)
+        return list(found["volumes"])
 
     async def delete(self, volume_id: str, authority: Authority) -> None:
         await self._ask("DELETE", f"/volumes/{volume_id}", authority, expect=(202, 204, 404))

@@ -34,8 +34,8 @@ def assemble(
     runner = Runner(FollowingJournal(journal, database, runtime), FLOWS, None, runtime, lease_s=lease_s)
     service = VolumeService(
         database=database, runtime=runtime, bus=bus, journal=journal, runner=runner,
-        hosts=Hosts(bus, settings.call_timeout_s), images=images, servers=servers, sealer=sealer, settings=settings,
-        service_token=service_token, liveness=Liveness(settings.host_down_s),
+        hosts=Hosts(bus, database.durable, settings.call_timeout_s), images=images, servers=servers, sealer=sealer,
+        settings=settings, service_token=service_token, liveness=Liveness(settings.host_down_s),
     )  # fmt: skip
     runner.services = service
     return service

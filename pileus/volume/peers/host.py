@@ -1,6 +1,6 @@
 """The volume-hosts, over the bus: one topic for each back end. Every method may be repeated."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -23,15 +23,17 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Hosts:
-    """Asks the host of a back end."""
+    """Asks the host of a back end, which changes nothing before what it follows from is `durable`."""
 
-    def __init__(self, bus: Bus, timeout_s: float = 30.0):
+    def __init__(self, bus: Bus, durable: Callable[[], Awaitable[None]], timeout_s: float = 30.0):
         self._bus = bus
+        self._durable = durable
         self._timeout_s = timeout_s
 
     async def _call(
         self, backend: str, method: str, args: dict[str, Any], request_id: str, record: Trace | None = None
     ) -> Any:
+        await self._durable()
         return await self._bus.call(
             host_topic(backend), method, args, timeout_s=self._timeout_s, request_id=request_id, source="volume",
             record=record,

@@ -145,6 +145,9 @@ async def ensure_guest(step: StepContext[HostServices], p: BuildParams) -> dict[
         config_drive=documents, image_properties=step.outputs["image"].get("properties", {}),
     )  # fmt: skip
     fact = await host.hypervisor.ensure_guest(spec)
+    if set(fact.ports) != {vif.port_id for vif in spec.vifs}:  # built before a power cut, which took those ports' rows
+        await host.hypervisor.ensure_no_guest(p.server_id, epoch=p.epoch)
+        fact = await host.hypervisor.ensure_guest(spec)
     for connection in step.outputs["volumes"]["connections"]:
         await host.volumes.complete(connection["attachment_id"], host.authority())
     step.trace.add(
