@@ -56,7 +56,7 @@ class PlainClient:
             answer = connection.getresponse()
             found = {name.lower(): value for name, value in answer.getheaders()}
             return Answer(answer.status, found, answer.read())
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:  # an answer that breaks off, too
             raise Unreachable(where=self._where) from error
         finally:
             connection.close()
