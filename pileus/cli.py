@@ -26,6 +26,13 @@ def state_option(command: F) -> F:
     )(command)  # fmt: skip
 
 
+def config_option(command: F) -> F:
+    return click.option(
+        "--config", type=click.Path(path_type=Path, dir_okay=False), default=None,
+        help="The configuration of this process (TOML); the environment goes before it.",
+    )(command)  # fmt: skip
+
+
 class _Commands(click.Group):
     """Turns a failure that we know into one line and exit code 1."""
 
@@ -117,6 +124,8 @@ def status(state_dir: Path | None, *, as_json: bool) -> None:
     click.echo(f"pileus {found['version']}, region {found['region']}, up for {found['up_s']:.0f} s at {found['url']}")
     for part in found["parts"]:
         click.echo(f"  {part['name']:<14} {part['state']}")
+    for process in found.get("processes", ()):
+        click.echo(_process_line(process))
     for host in found["hosts"]:
         state = "up" if host["is_alive"] else "down"
         click.echo(
@@ -128,6 +137,15 @@ def status(state_dir: Path | None, *, as_json: bool) -> None:
         else:
             click.echo(f"  queue {topic}: {depth} messages wait")
     click.echo(f"  long work not ended: {found['open_flows']}")
+
+
+def _process_line(process: dict[str, Any]) -> str:
+    where = f" at {process['url']}" if process["url"] else ""
+    said = f"heartbeat {process['last_heartbeat_s']:.0f} s ago"
+    return (
+        f"  {process['state']:<8}{','.join(process['parts'])}{where}, host {process['host']}, {process['name']}, "
+        f"pid {process['pid']}, version {process['version']}, up for {process['up_s']:.0f} s, {said}"
+    )
 
 
 @main.command()
@@ -267,8 +285,53 @@ def db() -> None:
 
 @db.command()
 @state_option
-def upgrade(state_dir: Path | None) -> None:
-    """Bring the tables to this version; a copy of the database is kept beside it."""
+@config_option
+def upgrade(state_dir: Path | None, config: Path | None) -> None:
+    """Bring the tables to this version: of an embedded cloud (a copy is kept), or of a cluster by --config.
+
+    For a cluster it also makes the file of secrets and the cloud's own users, when they are not there yet.
+    """
+    if config is not None:
+        from pileus import serving
+
+        serving.upgrade(serving.load(config))
+        return
     from pileus import archive
 
     archive.upgrade(_state(state_dir), click.echo)
+
+
+@main.command()
+@click.argument("parts", metavar="PART[,PART...]")
+@config_option
+@click.option("--name", default="", help="What this process is called in traces and status.")
+@click.option("--address", help="The address to listen on, in place of listen.address.")
+@click.option("--port", type=click.IntRange(1, 65535), help="The port to listen on, in place of listen.port.")
+def serve(parts: str, config: Path | None, *, name: str, **given: Any) -> None:
+    """Run some PARTs of a cloud in this process: identity, image, network, volume, placement, compute-api, scheduler,
+    conductor, compute-host, volume-host, operations.
+
+    Everything else is in the configuration; docs/pileus.toml.sample shows all of it.
+    """
+    from pileus import serving
+
+    sys.exit(serving.serve(serving.load(config, given), parts.split(","), name))
+
+
+@main.command()
+@click.argument("hosts", metavar="HOST...", nargs=-1, required=True)
+@config_option
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The file to write.")
+def enroll(hosts: tuple[str, ...], config: Path | None, out: Path) -> None:
+    """Give each HOST an account with a new key; --out is the secrets.file of its processes."""
+    from pileus import serving
+
+    serving.enroll(serving.load(config), list(hosts), out)
+
+
+@main.command()
+def settings() -> None:
+    """Print every setting with its meaning and its default: docs/pileus.toml.sample."""
+    from pileus.serving import sample
+
+    click.echo(sample(), nl=False)

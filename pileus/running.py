@@ -28,6 +28,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     hosts: int = 1
     host_name: str = ""
     hypervisor_options: dict[str, object] = {}
+    secrets_file: str = ""  # empty: in the state directory
+    authority: str = ""  # whose certificates are believed; empty: those that the system believes
 
 
 class NotRunning(Error):

@@ -82,7 +82,7 @@ def read_config(tree: type[S], file: Path | None, environ: Mapping[str, str]) ->
         if name.startswith(PREFIX) and SEPARATOR in name:
             _override(document, known, name, value)
     try:
-        return msgspec.convert(document, tree, strict=True)
+        return msgspec.convert(document, tree, strict=True, dec_hook=_read_path)
     except msgspec.ValidationError as error:
         what = str(error).replace("`$.", "`")
         raise WrongConfig(where=file or "settings", what=f"{what}. See docs/pileus.toml.sample.") from error
@@ -148,6 +148,12 @@ def _from_text(setting: Setting, name: str, text: str) -> Any:
         return msgspec.json.decode(text)
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise WrongConfig(where="environment", what=f"{name}: {error}") from error
+
+
+def _read_path(kind: Any, value: Any) -> Any:
+    if kind is not Path or not isinstance(value, str):
+        raise TypeError(f"Expected `str`, got `{type(value).__name__}`")
+    return Path(value)
 
 
 # -- showing ----------------------------------------------------------------------------------------------------------

@@ -94,19 +94,26 @@ def _running_pid(path: Path) -> int | None:
     return None
 
 
+def ensure_state(path: Path) -> None:
+    """Make the directory what a cloud keeps its things in, without holding it: several processes share it.
+
+    Others may pass through (guests are not root), not list it. Raises: StateRefused.
+    """
+    facts = inspect_state(path)
+    if facts.problem:
+        raise StateRefused(path=path, why=facts.problem, mend=facts.mend)
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o711)
+    if _read_format(path) is None:
+        (path / "format").write_text(f"{FORMAT}\n")
+
+
 class StateDirectory:
     """The directory, held by this process until `release` or its end, however it ends."""
 
     def __init__(self, path: Path):
-        """Take the directory, making it if it is new: others may pass through (guests are not root), not list it.
-
-        Raises: StateRefused, StateBusy.
-        """
-        facts = inspect_state(path)
-        if facts.problem:
-            raise StateRefused(path=path, why=facts.problem, mend=facts.mend)
-        path.mkdir(parents=True, exist_ok=True)
-        path.chmod(0o711)
+        """Take the directory, making it if it is new. Raises: StateRefused, StateBusy."""
+        ensure_state(path)
         self.path = path
         self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -116,8 +123,6 @@ class StateDirectory:
             raise StateBusy(path=path, pid=_running_pid(path)) from held
         os.truncate(self._lock, 0)
         os.write(self._lock, f"{os.getpid()}\n".encode())
-        if _read_format(path) is None:
-            (path / "format").write_text(f"{FORMAT}\n")
 
     def release(self) -> None:
         os.close(self._lock)

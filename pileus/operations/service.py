@@ -1,6 +1,6 @@
 """What the operators' API works with, made once by the wiring."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,4 +18,4 @@ class Operations:
     region: str
     owners: dict[str, str]  # "compute" -> "conductor"
     started_at: int  # UTC microseconds
-    describe: Callable[[], dict[str, Any]]  # what the wiring knows of this process
+    describe: Callable[[], Awaitable[dict[str, Any]]]  # where the cloud is, and its parts

@@ -130,7 +130,7 @@ class Cloud:
         base = self._ground.host_name
         return f"{base}-{number + 1}" if self.settings.host.hypervisor == "fake" else base
 
-    def _describe(self) -> dict[str, Any]:
+    async def _describe(self) -> dict[str, Any]:
         parts = [{"name": name, "state": "up"} for name in (*self._apps, "scheduler", "conductor")]
         return {"url": self.url, "parts": parts}
 

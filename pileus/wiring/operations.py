@@ -1,6 +1,6 @@
 """The part operations: the operators' API, the page at the root, the owner's socket."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pileus.foundation.http.app import App
@@ -23,7 +23,7 @@ _ROOTS = {"identity": "/identity/v3", "compute": "/compute/v2.1", "volume": "/vo
 class OperationsPart:
     """The operators' API at work."""
 
-    def __init__(self, ground: Ground, describe: Callable[[], dict[str, Any]]):
+    def __init__(self, ground: Ground, describe: Callable[[], Awaitable[dict[str, Any]]]):
         self._ground = ground
         self.service = Operations(
             bus=ground.bus,

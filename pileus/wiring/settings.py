@@ -1,5 +1,6 @@
 """All settings of a cloud, as one tree: the sections of both shapes, those of the wings, those of many processes."""
 
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -99,7 +100,7 @@ class MetricsSection(msgspec.Struct, frozen=True, kw_only=True):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that may be set."""
 
-    state_dir: StateDir
+    state_dir: StateDir = Path("/var/lib/pileus")
     cloud: CloudSection = CloudSection()
     listen: ListenSection = ListenSection()
     tls: TlsSection = TlsSection()

@@ -21,6 +21,7 @@ FLOORS: dict[str, int] = {
     "archive": 3,
     "demo": 4,
     "starting": 5,
+    "serving": 5,
     "wiring": 2,
     "cli": 6,
     "__main__": 7,

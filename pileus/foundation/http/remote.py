@@ -23,18 +23,22 @@ class SocketTransport:
     Raises: TimeoutError and OSError, as whatever carries a `Peer` does.
     """
 
-    def __init__(self, url: str):
+    def __init__(self, url: str, trust: Any = None):
+        """`trust` is the SSLContext that checks who answers; without it only those that the system believes."""
         import aiohttp
 
         self._aiohttp = aiohttp
         self._url = url.rstrip("/")
+        self._trust = trust
         self._session: Any = None
 
     def _open(self) -> Any:
         if self._session is None:
             http = self._aiohttp
             self._session = http.ClientSession(
-                connector=http.TCPConnector(limit=MOST_CONNECTIONS, keepalive_timeout=KEEP_ALIVE_S),
+                connector=http.TCPConnector(
+                    limit=MOST_CONNECTIONS, keepalive_timeout=KEEP_ALIVE_S, ssl=self._trust or True
+                ),
                 cookie_jar=http.DummyCookieJar(),
                 auto_decompress=False,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),

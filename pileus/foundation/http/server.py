@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +71,14 @@ def bind_file(path: Path) -> socket.socket:
     return listening
 
 
-async def listen(app: Callable[..., Any], listening: socket.socket, runtime: Runtime) -> Listener:
-    """Serve `app` on a bound socket; returns once requests are answered."""
+async def listen(
+    app: Callable[..., Any], listening: socket.socket, runtime: Runtime, tls: Mapping[str, Any] | None = None
+) -> Listener:
+    """Serve `app` on a bound socket; returns once requests are answered. With `tls` nobody is answered plainly."""
     config = uvicorn.Config(
         app, http="httptools", ws="none", loop="none", lifespan="off", access_log=False, log_config=None,
         server_header=False, proxy_headers=False, backlog=BACKLOG, timeout_keep_alive=75,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=5, **(tls or {}),
     )  # fmt: skip
     server = _Quiet(config)
     task = runtime.spawn(server.serve(sockets=[listening]), f"listen {listening.getsockname()}")

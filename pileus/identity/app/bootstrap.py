@@ -13,11 +13,12 @@ import msgspec
 from pileus.foundation.database import Transaction, sql
 from pileus.identity.app.change import Change, change
 from pileus.identity.app.service import Identity
+from pileus.identity.domain import revocation
 from pileus.identity.domain.assignment import ALL, PROJECT, SYSTEM, USER, Assignment
 from pileus.identity.domain.catalog import INTERFACES, Endpoint, Region, Service
 from pileus.identity.domain.filters import Condition
 from pileus.identity.domain.project import DEFAULT_DOMAIN, Project
-from pileus.identity.domain.role import ADMIN, IMPLICATIONS, MANAGER, MEMBER, READER, SERVICE, Role
+from pileus.identity.domain.role import ADMIN, HOST, IMPLICATIONS, MANAGER, MEMBER, READER, SERVICE, Role
 from pileus.identity.domain.user import User
 from pileus.identity.store import assignments, catalog, projects, roles, users
 
@@ -71,6 +72,27 @@ async def bootstrap(identity: Identity, plan: Plan) -> dict[str, str]:
     return keys
 
 
+async def ensure_host(identity: Identity, account: str) -> str:
+    """Have a hypervisor host's account, give it a new key and return that; tokens that it had are worth nothing more.
+
+    Its roles open nothing by themselves: each service names what hosts may ask of it (`http/hosts.py`).
+    """
+    key = _new_key(identity)
+
+    async def work(step: Change) -> None:
+        project = await _ensure_project(identity, step.tx, SERVICE, "The cloud's own services.")
+        user_id = await _ensure_user(identity, step.tx, account)
+        hashed = identity.passwords.hash_key(key)
+        await users.set_password(step.tx, user_id, hashed, step.now, None, 0)
+        await step.revoke(revocation.of_user(user_id))
+        for name in (SERVICE, HOST):
+            role_id = await _ensure_role(identity, step.tx, name)
+            await assignments.add(step.tx, Assignment(USER, user_id, PROJECT, project, role_id))
+
+    await change(identity, work)
+    return key
+
+
 def _new_key(identity: Identity) -> str:
     return base64.urlsafe_b64encode(identity.runtime.random_bytes(KEY_BYTES)).rstrip(b"=").decode()
 
@@ -84,14 +106,18 @@ async def _ensure_roles(identity: Identity, tx: Transaction) -> dict[str, str]:
     """The ids of the first roles by name; they are immutable, as everywhere."""
     found: dict[str, str] = {}
     for name in (ADMIN, MANAGER, MEMBER, READER, SERVICE):
-        role = await roles.find_by_name(tx, name)
-        if role is None:
-            role = Role(id=identity.runtime.hex_id(), name=name, options={"immutable": True})
-            await roles.insert(tx, role)
-        found[name] = role.id
+        found[name] = await _ensure_role(identity, tx, name)
     for prior, implied in IMPLICATIONS:
         await roles.imply(tx, found[prior], found[implied])
     return found
+
+
+async def _ensure_role(identity: Identity, tx: Transaction, name: str) -> str:
+    role = await roles.find_by_name(tx, name)
+    if role is None:
+        role = Role(id=identity.runtime.hex_id(), name=name, options={"immutable": True})
+        await roles.insert(tx, role)
+    return role.id
 
 
 async def _ensure_admin(identity: Identity, step: Change, role_ids: Mapping[str, str], hashed: str) -> None:

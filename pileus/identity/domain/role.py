@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 
 ADMIN, MANAGER, MEMBER, READER, SERVICE = "admin", "manager", "member", "reader", "service"
+HOST = "host"
+"""Of hypervisor hosts' accounts, beside `service`: narrows, wherever it is shown, to what concerns that host."""
 
 IMPLICATIONS = ((ADMIN, MANAGER), (MANAGER, MEMBER), (MEMBER, READER))
 """What a new cloud starts with. `service` stands apart: it implies nothing and nothing implies it."""

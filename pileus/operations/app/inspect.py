@@ -69,7 +69,7 @@ async def status(operations: Operations) -> dict[str, Any]:
         "hosts": hosts,
         "open_flows": len(await flows(operations)),
         "queues": await operations.bus.depth(_topics(operations, [host["host"] for host in hosts])),
-        **operations.describe(),
+        **await operations.describe(),
     }
 
 

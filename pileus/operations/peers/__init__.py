@@ -1,0 +1,1 @@
+"""The operators' side as other processes see it."""

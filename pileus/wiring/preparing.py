@@ -1,0 +1,76 @@
+"""What a cluster needs before its first process starts: tables, secrets, the cloud's own users; accounts of hosts."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from pileus import secrets_file
+from pileus.foundation.bus import Broker, Bus
+from pileus.foundation.config_file import WrongConfig
+from pileus.foundation.database import Database, open_database
+from pileus.foundation.http.client import Transport
+from pileus.foundation.private_file import check_private
+from pileus.foundation.runtime import Runtime
+from pileus.foundation.state_directory import ensure_state
+from pileus.identity.app import service as identity_service
+from pileus.identity.app.bootstrap import ensure_host
+from pileus.identity.app.service import Identity
+from pileus.secrets_file import Secrets
+from pileus.wiring import identity, opening
+from pileus.wiring.ground import Ground
+from pileus.wiring.hosts import account_of
+from pileus.wiring.schemas import SCHEMAS
+from pileus.wiring.settings import Settings
+
+
+@asynccontextmanager
+async def _open(settings: Settings) -> AsyncIterator[tuple[Runtime, Database]]:
+    runtime = Runtime("preparing")
+    try:
+        database = open_database(opening.database_url(settings), runtime)
+        await database.open()
+        try:
+            yield runtime, database
+        finally:
+            await database.close()
+    finally:
+        await runtime.stop()
+
+
+def _reach_nobody(path: str) -> Transport:
+    raise AssertionError(f"nothing here asks {path}")
+
+
+def _identity(settings: Settings, runtime: Runtime, database: Database, secrets: Secrets) -> tuple[Ground, Identity]:
+    ground = Ground(
+        settings, runtime, Bus(Broker(), runtime), secrets, _reach_nobody, database, is_alone=False
+    )  # fmt: skip
+    return ground, identity.build(ground)
+
+
+async def prepare(settings: Settings) -> None:
+    """Bring tables, secrets and the cloud's own rows to this version. Running it again changes nothing."""
+    if not settings.cloud.url:
+        raise WrongConfig(where="cloud.url", what="is not set: the catalog must name an address.")
+    path = opening.secrets_path(settings)
+    ensure_state(settings.state_dir)
+    async with _open(settings) as (runtime, database):
+        if path.exists():
+            check_private(path)
+        secrets = secrets_file.ensure(path, runtime)
+        for schema in SCHEMAS:
+            await database.migrate(schema)
+        ground, service = _identity(settings, runtime, database, secrets)
+        await identity_service.start(service)
+        if await identity.first_rows(ground, service):
+            secrets_file.write(path, secrets)
+        await identity_service.stop(service)
+
+
+async def enroll_hosts(settings: Settings, hosts: Sequence[str], out: Path) -> None:
+    """Write new keys of these hosts' accounts into a file; keys that they had before are worth nothing from then on."""
+    async with _open(settings) as (runtime, database):
+        _, service = _identity(settings, runtime, database, opening.secrets_of(settings))
+        await identity_service.start(service)
+        accounts = {account_of(host): await ensure_host(service, account_of(host)) for host in hosts}
+        secrets_file.write(out, Secrets(accounts=accounts))
