@@ -1,10 +1,14 @@
 """Who asks, with which rights, for which request: made once at the door, passed on explicitly."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pileus.foundation.trace import Trace
+
+HOST_ROLE = "host"
+HOST_ACCOUNT = "host."
+"""What the name of a host's account begins with; the host's own name follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +40,14 @@ class Caller:
     service_user_id: str = ""  # of the service token beside the user's, if there was a valid one
     service_user_name: str = ""
     service_roles: frozenset[str] = frozenset()
+    host: str = field(init=False, compare=False)  # the hypervisor host whose account asks, or stands beside the user's
+    is_host: bool = field(init=False, compare=False)  # whether it asks with its own token
     credentials: Mapping[str, Any] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "is_host", HOST_ROLE in self.roles)
+        account = self.user_name if self.is_host else self.service_user_name if HOST_ROLE in self.service_roles else ""
+        object.__setattr__(self, "host", account.removeprefix(HOST_ACCOUNT))
         object.__setattr__(
             self,
             "credentials",
@@ -58,6 +67,10 @@ class Caller:
                 "trust_id": self.trust_id or None,
             },
         )
+
+    def with_role(self, role: str) -> "Caller":
+        """The same caller with one more role."""
+        return replace(self, roles=self.roles | {role})
 
 
 NOBODY = Caller()

@@ -12,6 +12,7 @@ from pileus.foundation.database import Database, Transaction
 from pileus.foundation.errors import ConcurrentChange
 from pileus.foundation.flow import Runner
 from pileus.foundation.flow.journal import SqlJournal
+from pileus.foundation.http.hosts import Whereabouts
 from pileus.foundation.runtime import Runtime
 from pileus.foundation.sealing import Sealer
 from pileus.volume.domain.liveness import Liveness
@@ -54,6 +55,7 @@ class VolumeService:
     settings: VolumeSettings
     service_token: TokenSource
     liveness: Liveness
+    whereabouts: Whereabouts
 
     def own_authority(self) -> Authority:
         """Acts with the service's rights alone."""

@@ -66,12 +66,12 @@ def test_compute_attaches_and_detaches(tell: Any) -> None:  # noqa: F811
 def test_compute_finds_what_it_marked_and_deletes_it_with_its_own_token(tell: Any) -> None:  # noqa: F811
     async def story(cloud: VolumeCloud) -> None:
         volumes = compute(cloud)
-        assert await volumes.marked("mark", "d1", ALONE) == []
+        assert await volumes.marked({"mark": "d1"}, ALONE) == []
         made = await volumes.create(
             size_gib=1, name="", zone=None, image_id=None, snapshot_id=None, volume_type=None,
             metadata={"mark": "d1"}, authority=USER,
         )  # fmt: skip
-        assert [one["id"] for one in await volumes.marked("mark", "d1", ALONE)] == [made["id"]]
+        assert [one["id"] for one in await volumes.marked({"mark": "d1"}, ALONE)] == [made["id"]]
         await cloud.settled(made["id"])
         await volumes.delete(made["id"], ALONE)
         assert await cloud.settled(made["id"]) is None

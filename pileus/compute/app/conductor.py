@@ -71,7 +71,7 @@ class Conductor:
             raise ServerNotFound(server_id=args["server_id"])
         if server.host != args["host"] or server.epoch != args["epoch"]:
             raise StaleEpoch(flow_id=args.get("launch_id", ""), epoch=args["epoch"])
-        token = await self._token(args.get("launch_id", ""))
+        token = await self._token(args.get("launch_id", ""), server.id)
         read = self._compute.runtime.now()
         flavor = server.flavor
         data: dict[str, object] = {"server": server.id, "vcpus": flavor.vcpus, "ram_mib": flavor.ram_mib,
@@ -80,9 +80,9 @@ class Conductor:
         delivery.trace.add(Event(17, "database", NAME, read, 0, process=name, data=data))
         return {"server": msgspec.to_builtins(server), "token": token}
 
-    async def _token(self, launch_id: str) -> str:
-        """The token that a launch's flow keeps; the empty string once the flow has ended."""
-        secret = await self._compute.journal.secret_of(launch_id) if launch_id else None
+    async def _token(self, launch_id: str, server_id: str) -> str:
+        """The token that this server's launch keeps; the empty string once that flow has ended."""
+        secret = await self._compute.journal.secret_of(launch_id, server_id) if launch_id else None
         return "" if secret is None else self._compute.sealer.open(secret, "launch").decode()
 
     async def server_facts(self, delivery: Delivery) -> Any:

@@ -57,9 +57,9 @@ class Volumes:
         wanted = {key: value for key, value in body.items() if value is not None}
         return (await self._ask("POST", "/volumes", authority, body={"volume": wanted}, expect=(202,)))["volume"]
 
-    async def marked(self, key: str, value: str, authority: Authority) -> list[Any]:
-        """The volumes that carry our mark, those on their way out too: how a repeated step finds what it made."""
-        query = {"metadata": f"{{'{key}':'{value}'}}", "all_tenants": "1"}
+    async def marked(self, marks: Mapping[str, str], authority: Authority) -> list[Any]:
+        """The volumes that carry our marks, those on their way out too: how a repeated step finds what it made."""
+        query = {"metadata": str(dict(marks)), "all_tenants": "1"}
         found = await self._ask("GET", "/volumes/detail", Authority(authority.service), query=query)
         return list(found["volumes"])
 

@@ -13,6 +13,7 @@ import struct
 from collections import deque
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import cast
 
 import msgspec
 
@@ -57,8 +58,7 @@ class _Frames(asyncio.Protocol):
         self._transport: asyncio.WriteTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's is no subclass of it
         self.opened()
 
     def data_received(self, data: bytes) -> None:

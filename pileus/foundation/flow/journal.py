@@ -118,9 +118,9 @@ class SqlJournal:
         row = await self._database.one(self._sql.get, id=flow_id)
         return None if row is None else _record(row)
 
-    async def secret_of(self, flow_id: str) -> bytes | None:
-        """What an open flow keeps secret; None once it has ended, or never kept anything."""
-        row = await self._database.one(self._sql.secret, id=flow_id)
+    async def secret_of(self, flow_id: str, subject: str) -> bytes | None:
+        """What an open flow about `subject` keeps secret; None once it has ended, or never kept anything."""
+        row = await self._database.one(self._sql.secret, id=flow_id, subject=subject)
         return None if row is None else row["secret"]
 
     async def state_of(self, flow_id: str) -> str | None:
@@ -216,7 +216,7 @@ class _Statements:
             "0, NULL, :request_id, :secret, :boot_id, :deadline_ms, :events, :steps, :now, :now)"
         )
         self.get = sql(f"SELECT * FROM {flows} WHERE id = :id")
-        self.secret = sql(f"SELECT secret FROM {flows} WHERE id = :id")
+        self.secret = sql(f"SELECT secret FROM {flows} WHERE id = :id AND subject = :subject")
         self.state = sql(f"SELECT state FROM {flows} WHERE id = :id")
         self.of_subject = sql(f"SELECT * FROM {flows} WHERE subject = :subject ORDER BY created_at, id")
         self.cancel = sql(

@@ -14,6 +14,7 @@ import msgspec
 
 from pileus.foundation import errors, trace
 from pileus.foundation.context import NOBODY, Caller, Context
+from pileus.foundation.http.hosts import HostRule, refuse
 from pileus.foundation.http.request import Request, Response
 from pileus.foundation.http.route import Node, Route, Router, parameters
 from pileus.foundation.http.versions import Microversions, VersionOutOfRange, as_text
@@ -79,6 +80,7 @@ class Api:
     project_segment: bool = False  # /v2.1/{project_id}/servers is /v2.1/servers
     head_for_get: bool = False
     max_body: int = 262_144
+    hosts: Mapping[str, HostRule] = field(default_factory=dict)  # what hypervisor hosts may ask, by the routes' `op`
     headers: tuple[tuple[str, str], ...] = field(default=())
 
 
@@ -149,6 +151,8 @@ class App:
                 request.stream = lambda: _stream(receive)
             elif not body_read:
                 await self._read_body(request, route, receive)
+            if request.context.caller.host:
+                await self._admit_host(request, route)
             if route.policy and not route.late:
                 request.authorize(_own(request.context))
             if route.query is not None:
@@ -197,6 +201,16 @@ class App:
         context = request.context
         context.caller = NOBODY
         context.caller = await self._authenticator.authenticate(request.headers, context)
+
+    async def _admit_host(self, request: Request[Any], route: Route) -> None:
+        """Raises: NotForThisHost (403)."""
+        caller = request.context.caller
+        rule = self.api.hosts.get(route.op)
+        if rule is None:
+            raise refuse(request, caller.host)
+        await rule(request, caller.host)
+        if caller.is_host:
+            request.context.caller = caller.with_role("admin")
 
     async def _choose(
         self, request: Request[Any], node: Node, values: list[str], receive: Receive

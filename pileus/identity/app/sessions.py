@@ -87,7 +87,7 @@ class LocalAuthenticator:
 
 
 def _with_service(caller: Caller, service: Caller) -> Caller:
-    facts = {name: getattr(caller, name) for name in caller.__slots__ if name != "credentials"}
+    facts = {name: getattr(caller, name) for name in caller.__slots__ if name not in ("credentials", "host", "is_host")}
     facts |= {
         "service_user_id": service.user_id,
         "service_user_name": service.user_name,

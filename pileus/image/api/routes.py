@@ -4,6 +4,7 @@ from pileus.foundation.http.app import Api
 from pileus.foundation.http.route import Route
 from pileus.image.api import discovery, image_data, images, imports, json_patch, members
 from pileus.image.api.dress import dress
+from pileus.image.api.hosts import HOSTS
 from pileus.image.api.image_schema import ADD_MEMBER, ANSWER, CREATE, IMPORT, LIST, PATCH
 
 _IMAGE = "/v2/images/{image_id}"
@@ -79,4 +80,4 @@ _MEMBERS = (
 
 ROUTES = (*_DISCOVERY, *_IMAGES, *_DATA, *_MEMBERS)
 
-API = Api("image", ROUTES, dress)
+API = Api("image", ROUTES, dress, hosts=HOSTS)

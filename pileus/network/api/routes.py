@@ -19,6 +19,7 @@ from pileus.network.api import (
     tags,
 )
 from pileus.network.api.dress import dress
+from pileus.network.api.hosts import HOSTS
 from pileus.network.api.policies import TAGGED
 
 CREATED, GONE = 201, 204
@@ -164,4 +165,4 @@ def _underscored(routes: tuple[Route, ...]) -> Iterator[Route]:
 _NAMED = (*_RESOURCES, *_tags())
 ROUTES = (*_DISCOVERY, *_NAMED, *_underscored(_NAMED), *_QUOTAS, *_AGENTS)
 
-API = Api("network", ROUTES, dress)
+API = Api("network", ROUTES, dress, hosts=HOSTS)

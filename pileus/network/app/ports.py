@@ -97,6 +97,11 @@ async def find(service: NetworkService, port_id: str) -> StoredPort | None:
     return await ports.find(service.database, port_id)
 
 
+async def bound_to(service: NetworkService, host: str) -> list[StoredPort]:
+    """The ports that are bound to a host."""
+    return await ports.of_host(service.database, host)
+
+
 # -- create -------------------------------------------------------------------------------------------------------
 async def create(service: NetworkService, wanted: Sequence[NewPort], actor: Actor) -> list[StoredPort]:
     """Make these ports, all or none, and bind those that name a host.

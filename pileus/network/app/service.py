@@ -10,6 +10,7 @@ from pileus.foundation.bus import Bus
 from pileus.foundation.config import decided_by, meaning
 from pileus.foundation.database import Database, Duplicate, Transaction
 from pileus.foundation.errors import ConcurrentChange
+from pileus.foundation.http.hosts import Whereabouts
 from pileus.foundation.runtime import Runtime
 from pileus.network.domain.quota import DEFAULTS
 from pileus.network.peers.hosts import BusHosts, Hosts
@@ -52,6 +53,7 @@ class NetworkService:
     hosts: Hosts
     settings: NetworkSettings
     servers: Servers
+    whereabouts: Whereabouts
     tunnel_use: TunnelUse = field(default_factory=TunnelUse)
 
     async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
@@ -76,4 +78,8 @@ def network_service(
     servers: Servers | None = None,
 ) -> NetworkService:
     """The service over a bus that reaches the hosts."""
-    return NetworkService(database, runtime, bus, BusHosts(bus), settings or NetworkSettings(), servers or NoServers())
+    servers = servers or NoServers()
+    return NetworkService(
+        database, runtime, bus, BusHosts(bus), settings or NetworkSettings(), servers,
+        Whereabouts(servers.host_of, runtime),
+    )  # fmt: skip

@@ -2,7 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
+from urllib.parse import quote
 
+from pileus.foundation.errors import NotFound
 from pileus.foundation.http.client import Peer
 
 TokenSource = Callable[[], Awaitable[str]]
@@ -15,12 +17,19 @@ class Servers(Protocol):
         """Let compute look at the ports of these servers again. Raises what compute refuses, Unavailable."""
         ...
 
+    async def host_of(self, server_id: str) -> str:
+        """The host that the server's row names; '' when there is none. Raises Unavailable."""
+        ...
+
 
 class NoServers:
     """A network service that stands alone."""
 
     async def addresses_changed(self, server_ids: Sequence[str]) -> None:
         """Nobody wants to know."""
+
+    async def host_of(self, server_id: str) -> str:
+        return ""
 
 
 class RestServers:
@@ -36,3 +45,10 @@ class RestServers:
             "POST", "/v2.1/os-server-external-events", body={"events": events}, expect=(200, 207, 404),
             token=await self._token(),
         )  # fmt: skip
+
+    async def host_of(self, server_id: str) -> str:
+        try:
+            found = await self._peer.ask("GET", f"/v2.1/servers/{quote(server_id, safe='')}", token=await self._token())
+        except NotFound:
+            return ""
+        return str(found["server"].get("OS-EXT-SRV-ATTR:host") or "")

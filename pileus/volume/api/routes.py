@@ -21,6 +21,7 @@ from pileus.volume.api import (
 from pileus.volume.api import volume_actions as actions
 from pileus.volume.api import volume_metadata as metadata
 from pileus.volume.api.dress import dress
+from pileus.volume.api.hosts import HOSTS
 from pileus.volume.api.versions import MICROVERSIONS
 
 _OP = "block-storage:"
@@ -246,4 +247,5 @@ API = Api(
     id_headers=("x-openstack-request-id", "x-compute-request-id"),
     vary=("OpenStack-API-Version",),
     project_segment=True,
+    hosts=HOSTS,
 )

@@ -4,13 +4,14 @@ from pileus.foundation.bus import Bus
 from pileus.foundation.database import Database
 from pileus.foundation.flow import Runner
 from pileus.foundation.flow.journal import SqlJournal
+from pileus.foundation.http.hosts import Whereabouts
 from pileus.foundation.runtime import Runtime
 from pileus.foundation.sealing import Sealer
 from pileus.volume.app.conductor import Conductor
 from pileus.volume.app.repair import keep_repairing
 from pileus.volume.domain.liveness import Liveness
 from pileus.volume.flows.following import FLOWS, FollowingJournal
-from pileus.volume.peers.authority import TokenSource
+from pileus.volume.peers.authority import Authority, TokenSource
 from pileus.volume.peers.host import Hosts
 from pileus.volume.peers.image import Images
 from pileus.volume.peers.server import Servers
@@ -36,6 +37,7 @@ def assemble(
         database=database, runtime=runtime, bus=bus, journal=journal, runner=runner,
         hosts=Hosts(bus, database.durable, settings.call_timeout_s), images=images, servers=servers, sealer=sealer,
         settings=settings, service_token=service_token, liveness=Liveness(settings.host_down_s),
+        whereabouts=Whereabouts(lambda server_id: servers.host_of(server_id, Authority(service_token)), runtime),
     )  # fmt: skip
     runner.services = service
     return service

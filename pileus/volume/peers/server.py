@@ -1,6 +1,7 @@
 """Compute, as block storage needs it: whether a server has a volume, and news for it."""
 
 from typing import Protocol
+from urllib.parse import quote
 
 from pileus.foundation.errors import NotFound
 from pileus.foundation.http.client import Peer
@@ -16,6 +17,10 @@ class Servers(Protocol):
 
     async def volume_extended(self, server_id: str, volume_id: str, authority: Authority) -> None:
         """Let the guest see the new size of a volume it has."""
+        ...
+
+    async def host_of(self, server_id: str, authority: Authority) -> str:
+        """The host that the server's row names; '' when there is none. Raises: Unavailable."""
         ...
 
 
@@ -40,3 +45,11 @@ class RestServers:
             "POST", "/v2.1/os-server-external-events", body={"events": [event]}, expect=(200, 207),
             headers=VERSION, **await authority.tokens(),
         )  # fmt: skip
+
+    async def host_of(self, server_id: str, authority: Authority) -> str:
+        path = f"/v2.1/servers/{quote(server_id, safe='')}"
+        try:
+            found = await self._peer.ask("GET", path, headers=VERSION, **await authority.tokens())
+        except NotFound:
+            return ""
+        return str(found["server"].get("OS-EXT-SRV-ATTR:host") or "")
