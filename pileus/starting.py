@@ -41,7 +41,8 @@ def settle(state_dir: Path, said: Mapping[str, Any]) -> CloudSettings:
     if not (state_dir / running.FACTS).exists():
         return embedded(state_dir, said)
     known = msgspec.structs.asdict(running.facts(state_dir))
-    del known["url"]
+    for name in ("url", "secrets_file", "authority"):
+        del known[name]
     kept = known["hypervisor"]
     if said.get("hypervisor", kept) != kept:
         raise OtherHypervisor(path=state_dir, kept=kept)

@@ -117,7 +117,8 @@ def _check_free(setting: Setting, where: str) -> None:
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1, 0.0)
+    sections = {one.rpartition(".")[0] for one in known} - {""}
+    near = difflib.get_close_matches(name, [*known, *sections], 1, 0.0)
     last = difflib.get_close_matches(name.rpartition(".")[2], [one.rpartition(".")[2] for one in known], 1, 0.8)
     same = [one for one in known if last and one.rpartition(".")[2] == last[0]]
     guess = (difflib.get_close_matches(name, same, 1, 0.0) or near or [""])[0]
@@ -151,7 +152,9 @@ def _from_text(setting: Setting, name: str, text: str) -> Any:
 
 
 def _read_path(kind: Any, value: Any) -> Any:
-    if kind is not Path or not isinstance(value, str):
+    if kind is object:
+        return value
+    if not isinstance(value, str):
         raise TypeError(f"Expected `str`, got `{type(value).__name__}`")
     return Path(value)
 

@@ -1,6 +1,7 @@
 """Identity's operations as one table: method, path, handler, policy rule, body."""
 
 from pileus.foundation.http.app import Api
+from pileus.foundation.http.hosts import with_users_rights
 from pileus.foundation.http.route import Handler, Route
 from pileus.foundation.http.schema import Body
 from pileus.identity.api import (
@@ -228,4 +229,7 @@ ROUTES = (
     *_APPLICATION_CREDENTIALS, *_KEPT_CREDENTIALS,
 )  # fmt: skip
 
-API = Api("identity", ROUTES, dress, vary=("X-Auth-Token",), head_for_get=True)
+HOSTS = {"identity:get:auth/tokens": with_users_rights}
+"""Hosts ask identity for a token, nothing else; who validates what a host brought shows the host's beside its own."""
+
+API = Api("identity", ROUTES, dress, vary=("X-Auth-Token",), head_for_get=True, hosts=HOSTS)
