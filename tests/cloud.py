@@ -9,7 +9,6 @@ import contextlib
 import os
 import random
 import shutil
-import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from pileus.foundation.runtime import Crashed, Runtime
 from pileus.foundation.simulation import SimulatedRuntime
 from pileus.settings import embedded
 from pileus.wiring.embedded import Cloud
-from tests import power
+from tests import databases, power
 
 CHEAP = {"passes": 1, "memory_kib": 8, "lanes": 1}
 """Password hashing for tests that are not about it."""
@@ -103,7 +102,10 @@ class World:
         self.state_dir.mkdir(parents=True, exist_ok=True)
         runtime = self._runtime()
         broker = Broker(self.fate)
-        self.cloud = Cloud(self.settings, runtime, broker=broker)
+        database = None
+        if self.chance is None:  # a socket has no place in simulated time
+            database = databases.database_at(self.state_dir / "pileus.db", runtime)
+        self.cloud = Cloud(self.settings, runtime, broker=broker, database=database)
         try:
             if isinstance(runtime, Life):
                 await unless_dead(runtime, self.cloud.start(listening=False))
@@ -168,14 +170,9 @@ class World:
         return user
 
     # -- looking --------------------------------------------------------------------------------------------------
-    def rows(self, query: str, *args: Any) -> list[sqlite3.Row]:
+    def rows(self, query: str, *args: Any) -> list[Any]:
         """What the database holds, committed and seen from outside."""
-        connection = sqlite3.connect(self.state_dir / "pileus.db")
-        connection.row_factory = sqlite3.Row
-        try:
-            return connection.execute(query, args).fetchall()
-        finally:
-            connection.close()
+        return databases.rows(self.state_dir / "pileus.db", query, *args)
 
     async def settle(self, timeout_s: float = 4 * 3600.0) -> None:
         """Return when no flow is at work any more, and hosts have looked at what they may have missed.
@@ -224,13 +221,7 @@ async def unless_dead(life: Life, work: Awaitable[Any]) -> Any:
 
 def let_go(cloud: Cloud) -> None:
     """Close the files of a dead process, as the kernel does."""
-    database = cloud.database
-    for connection in (database._reader, database._writer):
-        connection.close()
-    if database._wal >= 0:
-        os.close(database._wal)
-        os.close(database._index)
-        database._wal = -1
+    cloud.database.abandon()
     for agent in cloud.agents:
         agent._host.hypervisor._journal.close()  # type: ignore[attr-defined]
     for close in cloud._closers:
@@ -435,6 +426,7 @@ class User:
 def copied(source: Path, target: Path) -> Iterator[Path]:
     """A copy of a state directory, removed at the end."""
     shutil.copytree(source, target)
+    databases.copy_stand_in(source / "pileus.db", target / "pileus.db")
     try:
         yield target
     finally:

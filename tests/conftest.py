@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 import pytest
 
-from pileus.foundation.database import SqliteDatabase
 from pileus.foundation.runtime import Crashed, Runtime
 from pileus.guest_image import ensure_image
 from tests import postgres as postgres_server
+from tests.databases import database_at
 
 T = TypeVar("T")
 Run = Callable[..., Any]
@@ -49,25 +49,20 @@ def runtime() -> Iterator[Runtime]:
 
 
 @pytest.fixture
-def database(tmp_path: Path, runtime: Runtime) -> Iterator[SqliteDatabase]:
-    """An empty SQLite database in a file of its own; `run(database.migrate, SCHEMA)` gives it tables."""
-    database = SqliteDatabase(tmp_path / "pileus.sqlite", runtime)
+def database(tmp_path: Path, runtime: Runtime) -> Iterator[Any]:
+    """An empty database of its own; `run(database.migrate, SCHEMA)` gives it tables."""
+    database = database_at(tmp_path / "pileus.sqlite", runtime)
     yield database
     with contextlib.suppress(Crashed):  # a test that let its process die has nobody left to close it
         asyncio.run(database.close())
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[postgres_server.Server]:
+def postgres() -> postgres_server.Server:
     """A PostgreSQL server of this test session's own."""
     if postgres_server.binaries() is None:
         pytest.skip("PostgreSQL is not installed: run tools/setup --tests")
-    server = postgres_server.Server()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
+    return postgres_server.shared()
 
 
 @pytest.fixture(scope="session")

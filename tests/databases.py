@@ -1,13 +1,110 @@
-"""One database of either kind for a test, reached by as many processes as the test wants."""
+"""Databases of either kind for tests.
+
+`database_at` is what the stages of the tests stand on: a file of SQLite, or, when the test or the environment says so
+(`PILEUS_TEST_DATABASE=postgres`), a database of PostgreSQL that stands for that file. `Bench` is for those tests that
+are about databases: one of either kind, used by as many processes as the test wants.
+"""
 
 import asyncio
+import contextlib
+import os
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
-from pileus.foundation.database import Database, Schema, SqliteDatabase, open_database
+from pileus.foundation.database import Database, Schema, SqliteDatabase, Statement, Transaction, open_database
+from pileus.foundation.database.postgres import PostgresDatabase
 from pileus.foundation.runtime import Crashed, Runtime
+from tests import postgres
 from tests.postgres import Server
 
+T = TypeVar("T")
 KINDS = ("sqlite", "postgres")
+MOST_KEPT = 12
+"""Databases that stand for files; the oldest ones go."""
+
+_kind = os.environ.get("PILEUS_TEST_DATABASE", "sqlite")
+_stand_ins: dict[Path, str] = {}  # file -> name
+
+
+@contextlib.contextmanager
+def on(kind: str) -> Iterator[None]:
+    """Inside, `database_at` gives databases of this kind."""
+    global _kind
+    before, _kind = _kind, kind
+    try:
+        yield
+    finally:
+        _kind = before
+
+
+def kind() -> str:
+    return _kind
+
+
+def database_at(path: Path, runtime: Runtime) -> Any:
+    """The database that is or stands for the file `path`; a second one on the same path is the same database."""
+    return SqliteDatabase(path, runtime) if _kind == "sqlite" else AnyLoop(_stand_in(path), runtime)
+
+
+def rows(path: Path, query: str, *args: Any) -> list[Any]:
+    """What the database at `path` holds, committed and seen from outside."""
+    if _kind == "sqlite":
+        import sqlite3
+
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.row_factory = sqlite3.Row
+            return connection.execute(query, args).fetchall()
+    parts = query.split("?")
+    text = parts[0] + "".join(f"${number}{part}" for number, part in enumerate(parts[1:], 1))
+    return postgres.shared().query(_stand_ins[path], (text, args))
+
+
+def copy_stand_in(source: Path, target: Path) -> None:
+    """What stands for a file is copied when the file's directory is."""
+    if source in _stand_ins:
+        _stand_ins[target] = postgres.shared().create(_stand_ins[source])
+
+
+def _stand_in(path: Path) -> str:
+    server = postgres.shared()
+    if path not in _stand_ins:
+        while len(_stand_ins) >= MOST_KEPT:
+            server.drop(_stand_ins.pop(next(iter(_stand_ins))))
+        _stand_ins[path] = server.create_with_tables()
+    return server.url(_stand_ins[path])
+
+
+class AnyLoop(PostgresDatabase):
+    """Opens itself on the event loop that uses it: many tests begin a new one for each of their steps."""
+
+    _loop: asyncio.AbstractEventLoop | None = None
+    _opening: "asyncio.Task[None]"
+
+    async def _here(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop, self._pool = loop, None  # what the last loop left goes with it
+            self._opening = loop.create_task(self.open())
+        if not self._opening.done():
+            await self._opening
+
+    async def one(self, statement: Statement, **values: Any) -> Any | None:
+        await self._here()
+        return await super().one(statement, **values)
+
+    async def all(self, statement: Statement, **values: Any) -> Sequence[Any]:
+        await self._here()
+        return await super().all(statement, **values)
+
+    async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        await self._here()
+        return await super().transact(work)
+
+    async def close(self) -> None:
+        if self._loop is asyncio.get_running_loop():
+            self._loop = None
+            await super().close()
 
 
 class Bench:

@@ -4,6 +4,7 @@ It dies with the process that started it. Each test gets a database of its own.
 """
 
 import asyncio
+import atexit
 import os
 import pwd
 import shutil
@@ -18,6 +19,8 @@ from typing import Any
 from urllib.parse import quote
 
 BINARIES = Path("/usr/lib/postgresql")
+MEMORY = Path("/dev/shm")
+"""Where a sync costs nothing, if there is such a place: hundreds of databases come and go."""
 READY = "database system is ready to accept connections"
 _SETTINGS = {
     "fsync": "on", "synchronous_commit": "on", "shared_buffers": "16MB", "max_connections": "60",
@@ -39,13 +42,14 @@ class Server:
         programs = binaries()
         assert programs is not None
         self._programs = programs
-        self.directory = Path(tempfile.mkdtemp(prefix="pileus-postgres-"))
+        self.directory = Path(tempfile.mkdtemp(prefix="pileus-postgres-", dir=MEMORY if MEMORY.is_dir() else None))
         self.data = self.directory / "data"
         self.settings = dict(_SETTINGS)
         self.log: list[str] = []
         self._has_role = False
         self._process: subprocess.Popen[str] | None = None
         self._databases = 0
+        self._template = ""
         if os.geteuid() == 0:
             account = pwd.getpwnam("postgres")
             os.chown(self.directory, account.pw_uid, account.pw_gid)
@@ -119,6 +123,17 @@ class Server:
         self.execute(f"CREATE DATABASE {name} OWNER pileus TEMPLATE {template} {extra}")
         return name
 
+    def create_with_tables(self) -> str:
+        """A new database with the tables of every service, empty."""
+        if not self._template:
+            from pileus.foundation.database import upgrade_database
+            from pileus.wiring.schemas import SCHEMAS
+
+            name = self.create()
+            in_thread(lambda: upgrade_database(self.url(name), SCHEMAS))
+            self._template = name
+        return self.create(self._template, "STRATEGY FILE_COPY")
+
     def drop(self, name: str) -> None:
         self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
@@ -161,3 +176,16 @@ def in_thread(work: Callable[[], Any]) -> Any:
     if not is_fine:
         raise value
     return value
+
+
+_shared: list[Server] = []
+
+
+def shared() -> Server:
+    """The one server of this test session; it begins with the first who asks."""
+    if not _shared:
+        server = Server()
+        atexit.register(server.remove)
+        server.start()
+        _shared.append(server)
+    return _shared[0]

@@ -1,15 +1,13 @@
 """Block storage's own objects, made once by the wiring and handed to every use case and flow step."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import msgspec
 
 from pileus.foundation.bus import Bus
 from pileus.foundation.config import decided_by, meaning
-from pileus.foundation.database import Database, Transaction
-from pileus.foundation.errors import ConcurrentChange
+from pileus.foundation.database import Database
 from pileus.foundation.flow import Runner
 from pileus.foundation.flow.journal import SqlJournal
 from pileus.foundation.http.hosts import Whereabouts
@@ -21,10 +19,7 @@ from pileus.volume.peers.host import Hosts
 from pileus.volume.peers.image import Images
 from pileus.volume.peers.server import Servers
 
-T = TypeVar("T")
-
 CONDUCTOR = "volume-conductor"
-TRIES = 10
 
 
 class VolumeSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,17 +59,3 @@ class VolumeService:
     def users_authority(self, token: str) -> Authority:
         """Acts with the user's token, our own beside it."""
         return Authority(self.service_token, token)
-
-    async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        """Run `work` in one transaction, again when somebody else was faster. Raises: ConcurrentChange (409)."""
-        return await transact(self.database, work)
-
-
-async def transact(database: Database, work: Callable[[Transaction], Awaitable[T]]) -> T:
-    """`VolumeService.transact` for who has only the database."""
-    for _ in range(TRIES - 1):
-        try:
-            return await database.transact(work)
-        except ConcurrentChange:
-            continue
-    return await database.transact(work)

@@ -10,7 +10,7 @@ from typing import Any
 from pileus import running, secrets_file
 from pileus.compute.host.agent import Agent
 from pileus.foundation.bus import Broker, Bus
-from pileus.foundation.database import SqliteDatabase
+from pileus.foundation.database import Database, SqliteDatabase
 from pileus.foundation.http.app import Receive, Scope, Send
 from pileus.foundation.http.client import InProcess, Transport
 from pileus.foundation.http.front import Front
@@ -52,13 +52,16 @@ def whole(settings: CloudSettings) -> Settings:
 class Cloud:
     """All parts in one process."""
 
-    def __init__(self, settings: CloudSettings, runtime: Runtime, *, broker: Broker | None = None):
+    def __init__(
+        self, settings: CloudSettings, runtime: Runtime, *, broker: Broker | None = None,
+        database: Database | None = None,
+    ):  # fmt: skip
         self.settings = settings
         self.runtime = runtime
         self.url = settings.cloud.url or f"http://{settings.listen.address}:{settings.listen.port}"
         self.broker = broker or Broker()
         self.bus = Bus(self.broker, runtime)
-        self.database = SqliteDatabase(settings.state_dir / "pileus.db", runtime)
+        self.database = database or SqliteDatabase(settings.state_dir / "pileus.db", runtime)
         self.agents: list[Agent] = []
         self._listeners: list[Listener] = []
         self._closers: list[Callable[[], Any]] = []
@@ -69,6 +72,7 @@ class Cloud:
         settings = self.settings
         socket_ = bind_tcp(settings.listen.address, settings.listen.port) if listening else None
         self.secrets = secrets_file.load(settings.state_dir, self.runtime)
+        await self.database.open()
         self._ground = Ground(whole(settings), self.runtime, self.bus, self.secrets, cache(self._reach), self.database)
         self._apps = self._ground.apps
         for schema in SCHEMAS:

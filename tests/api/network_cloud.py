@@ -8,7 +8,6 @@ from typing import Any
 
 from pileus.foundation.bus import Broker, Bus
 from pileus.foundation.context import Caller, Context
-from pileus.foundation.database import SqliteDatabase
 from pileus.foundation.errors import Unauthorized
 from pileus.foundation.http.app import App
 from pileus.foundation.http.client import Answer, InProcess, Peer
@@ -19,6 +18,7 @@ from pileus.network.api.routes import API
 from pileus.network.app.bus import serve
 from pileus.network.app.service import NetworkService, NetworkSettings, network_service
 from pileus.network.store.tables import SCHEMA
+from tests.databases import database_at
 
 ROLES = {
     "admin": {"admin", "manager", "member", "reader"},
@@ -108,7 +108,7 @@ async def network_cloud(
 ) -> AsyncIterator[NetworkCloud]:
     """A fresh service in `directory`."""
     runtime = Runtime("network-test")
-    database = SqliteDatabase(directory / "network.sqlite", runtime)
+    database = database_at(directory / "network.sqlite", runtime)
     await database.migrate(SCHEMA)
     broker = Broker()
     service = network_service(database, runtime, Bus(broker, runtime), settings)

@@ -133,7 +133,12 @@ def test_a_volume_comes_and_goes(tmp_path: Path) -> None:
             return found is not None and found["status"] == "available", found
 
         await user.until(free, "the volume is detached", 30)
-        assert (await user.get("compute", path))["volumeAttachments"] == []
+
+        async def forgotten() -> tuple[bool, Any]:
+            held = (await user.get("compute", path))["volumeAttachments"]
+            return held == [], held
+
+        await user.until(forgotten, "the server forgets the volume", 30)
         await user.delete("compute", f"/servers/{server_id}")
         await user.at_rest(server_id)
         await user.delete("volume", f"/volumes/{volume_id}")

@@ -10,7 +10,6 @@ import pytest
 
 from pileus.foundation.bus import Broker, Bus
 from pileus.foundation.context import Caller, Context
-from pileus.foundation.database import SqliteDatabase
 from pileus.foundation.errors import Forbidden, Unauthorized
 from pileus.foundation.http.app import App
 from pileus.foundation.http.client import Answer, InProcess, Peer
@@ -30,6 +29,7 @@ from pileus.volume.peers.authority import Authority
 from pileus.volume.service import VolumeService, VolumeSettings
 from pileus.volume.store.tables import SCHEMA
 from tests.conftest import Run
+from tests.databases import database_at
 
 ROLES = {
     "admin": {"admin", "manager", "member", "reader"},
@@ -204,7 +204,7 @@ async def volume_cloud(
 ) -> AsyncIterator[VolumeCloud]:
     """The service on the state in `directory`, which may be there from before."""
     runtime = runtime or Runtime("volume-test")
-    database = SqliteDatabase(directory / "volume.sqlite", runtime)
+    database = database_at(directory / "volume.sqlite", runtime)
     await database.migrate(SCHEMA)
     broker = Broker()
     bus = Bus(broker, runtime)

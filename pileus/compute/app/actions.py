@@ -84,6 +84,7 @@ async def delete(
     action = Action.FORCE_DELETE if force else Action.DELETE
 
     async def work(tx: Transaction) -> tuple[FlowRecord | None, list[str]]:
+        await servers.hold(tx, server.id)
         before = await servers.get(tx, server.id)
         after = begin(before, action, compute.runtime.now(), may_override_lock=may_override_lock)
         open_ids = await compute.journal.open_of(tx, server.id)
@@ -172,6 +173,7 @@ async def detach_volume(
     """Begin to detach a volume. Raises: VolumeNotAttached (404), RootVolumeDetach (400), WrongState (409)."""
 
     async def work(tx: Transaction) -> FlowRecord:
+        await servers.hold(tx, server.id)
         before = await servers.get(tx, server.id)
         held = next((device for device in before.block_devices if device.volume_id == volume_id), None)
         if held is None:
@@ -229,6 +231,7 @@ async def _begin_flow(
     compute: Compute, context: Context, server: Server, action: Action, new: NewFlow, *, may_override_lock: bool
 ) -> None:
     async def work(tx: Transaction) -> FlowRecord:
+        await servers.hold(tx, server.id)
         before = await servers.get(tx, server.id)
         check(before, action, may_override_lock=may_override_lock)
         record = await compute.journal.insert(tx, new, compute.runner.owner)

@@ -7,19 +7,18 @@ import msgspec
 
 from pileus.compute.domain.server import Address, Server, with_addresses
 from pileus.compute.flows.change_interface import CHANGES_DEVICES, new_detach
-from pileus.compute.flows.saving import Change, save_server
+from pileus.compute.flows.saving import save_server
 from pileus.compute.service import Compute, host_topic
 from pileus.compute.store import servers
 from pileus.foundation.context import Context
 from pileus.foundation.database import Transaction
-from pileus.foundation.errors import ConcurrentChange, Error
+from pileus.foundation.errors import Error
 from pileus.foundation.flow import FlowRecord
 
 log = logging.getLogger("pileus.compute")
 
 PAUSE_S = 60.0
 AT_ONCE = 100  # servers asked for in one request
-TRIES = 5
 
 
 async def refresh(compute: Compute, server_ids: Sequence[str]) -> int:
@@ -46,7 +45,7 @@ async def _take_over(compute: Compute, server_id: str, addresses: Mapping[str, t
         was_changed = after is not server
         return after
 
-    saved = await _saved(compute, server_id, change)
+    saved = await save_server(compute, server_id, change)
     if was_changed and saved is not None and saved.host is not None:
         interfaces = msgspec.to_builtins(saved.interfaces)
         compute.bus.cast(host_topic(saved.host), "interfaces", {"server_id": server_id, "interfaces": interfaces})
@@ -57,6 +56,7 @@ async def _detach_lost(compute: Compute, server: Server, port_ids: Sequence[str]
     """Begin to detach, unless the server has changed since it was looked at: then the next look tells."""
 
     async def work(tx: Transaction) -> list[FlowRecord]:
+        await servers.hold(tx, server.id)
         current = await servers.find(tx, server.id)
         if current is None or current.generation != server.generation:
             return []
@@ -70,15 +70,6 @@ async def _detach_lost(compute: Compute, server: Server, port_ids: Sequence[str]
         log.warning("server %s lost its ports %s: detaching them", server.id, ", ".join(port_ids))
         for record in await compute.database.transact(work):
             compute.runner.run(record)
-
-
-async def _saved(compute: Compute, server_id: str, change: Change) -> Server | None:
-    for _ in range(TRIES - 1):
-        try:
-            return await save_server(compute, server_id, change)
-        except ConcurrentChange:
-            continue
-    return await save_server(compute, server_id, change)
 
 
 async def look(compute: Compute) -> int:

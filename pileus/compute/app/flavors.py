@@ -106,7 +106,12 @@ def _page(found: list[Flavor], query: FlavorQuery) -> list[Flavor]:
 async def create(compute: Compute, flavor: Flavor) -> Flavor:
     """Keep a new flavor; without an id it gets one. Raises: FlavorIdExists, FlavorNameExists (409)."""
     made = replace(flavor, id=flavor.id or compute.runtime.uuid(), created_at=compute.runtime.now())
-    await compute.database.transact(lambda tx: flavors.insert(tx, made))
+
+    async def work(tx: Transaction) -> None:
+        await tx.lock("flavors")
+        await flavors.insert(tx, made)
+
+    await compute.database.transact(work)
     return made
 
 
@@ -117,7 +122,12 @@ async def describe(compute: Compute, flavor_id: str, description: str | None) ->
 
 async def delete(compute: Compute, flavor_id: str) -> None:
     """Servers keep their copy. Raises: FlavorNotFound (404)."""
-    await compute.database.transact(lambda tx: flavors.delete(tx, flavor_id))
+
+    async def work(tx: Transaction) -> None:
+        await tx.lock("flavors")
+        await flavors.delete(tx, flavor_id)
+
+    await compute.database.transact(work)
 
 
 async def add_extra_specs(compute: Compute, flavor_id: str, specs: Mapping[str, str]) -> Flavor:
@@ -147,7 +157,7 @@ def extra_spec(flavor: Flavor, key: str) -> str:
 
 async def _change(compute: Compute, flavor_id: str, decide: Callable[[Flavor], Flavor]) -> Flavor:
     async def work(tx: Transaction) -> Flavor:
-        await tx.lock("flavor", flavor_id)
+        await tx.lock("flavors")
         after = replace(decide(await flavors.get(tx, flavor_id)), updated_at=compute.runtime.now())
         await flavors.update(tx, after)
         return after
@@ -167,6 +177,7 @@ async def grant(compute: Compute, flavor_id: str, project_id: str, *, even_if_pu
     """Let a project use the flavor. Raises: FlavorNotFound (404), FlavorAccessExists, AccessToPublicFlavor (409)."""
 
     async def work(tx: Transaction) -> Sequence[str]:
+        await tx.lock("flavors")
         flavor = await flavors.get(tx, flavor_id)
         if flavor.is_public and not even_if_public:
             raise AccessToPublicFlavor
@@ -180,6 +191,7 @@ async def revoke(compute: Compute, flavor_id: str, project_id: str) -> Sequence[
     """Raises: FlavorNotFound, FlavorAccessNotFound (404)."""
 
     async def work(tx: Transaction) -> Sequence[str]:
+        await tx.lock("flavors")
         await flavors.get(tx, flavor_id)
         await flavors.revoke(tx, flavor_id, project_id)
         return await flavors.access(tx, flavor_id)

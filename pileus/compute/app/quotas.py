@@ -36,6 +36,8 @@ async def update(compute: Compute, project_id: str, changes: Mapping[str, int], 
     """Set limits of a project. Raises: BadRequest (400) for less than what is used, unless forced."""
 
     async def work(tx: Transaction) -> dict[str, int]:
+        await tx.lock("quota", project_id)
+        await tx.lock("quota", project_id, "server_groups")
         quota.check_new_limits(changes, await _used(tx, project_id), force=force)
         await quotas.put(tx, project_id, changes)
         return await quotas.limits(tx, project_id)

@@ -21,7 +21,7 @@ from pileus.compute.store import server_groups, servers, services
 from pileus.foundation.alone import Alone
 from pileus.foundation.bus import Delivery
 from pileus.foundation.database import Transaction
-from pileus.foundation.errors import ConcurrentChange, Conflict
+from pileus.foundation.errors import Conflict
 from pileus.foundation.trace import Event, Trace
 
 NAME = "scheduler"
@@ -32,7 +32,7 @@ class Superseded(Conflict):
     message = "Server {server_id} is no longer being launched."
 
 
-class GroupLost(ConcurrentChange):
+class GroupLost(Conflict):
     """Another member of the server group took the place while this one was being chosen."""
 
     code = "compute.scheduling.group-lost"

@@ -16,10 +16,7 @@ from pileus.compute.service import Compute
 from pileus.compute.store import actions, server_groups, server_lists, servers
 from pileus.foundation.context import Context
 from pileus.foundation.database import Transaction
-from pileus.foundation.errors import ConcurrentChange, Conflict
-
-TRIES = 5
-"""How often a change is decided again when somebody was faster."""
+from pileus.foundation.errors import Conflict
 
 
 class OtherZone(Conflict):
@@ -87,11 +84,6 @@ async def change(
             await actions.end_event(tx, saved.id, context.request_id, EVENTS[action], now=now)
         return saved
 
-    for _ in range(TRIES - 1):
-        try:
-            return await compute.database.transact(work)
-        except ConcurrentChange:
-            continue
     return await compute.database.transact(work)
 
 

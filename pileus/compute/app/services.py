@@ -63,6 +63,7 @@ async def change(compute: Compute, service_id: str, changes: ServiceChanges) -> 
     """Raises: ServiceNotFound (404)."""
 
     async def work(tx: Transaction) -> Service:
+        await tx.lock("services")
         return await _changed(tx, compute, await services.get(tx, service_id), changes)
 
     return _fact(compute, await compute.database.transact(work))
@@ -72,6 +73,7 @@ async def change_on_host(compute: Compute, host: str, name: str, changes: Servic
     """Raises: HostNotFound (404)."""
 
     async def work(tx: Transaction) -> Service:
+        await tx.lock("services")
         found = await services.find(tx, host, name)
         if found is None:
             raise HostNotFound(host=host)

@@ -106,6 +106,11 @@ async def next_number(tx: Transaction, count: int) -> int:
     return int(row["value"]) - count + 1
 
 
+async def hold(tx: Transaction, server_id: str) -> None:
+    """Until the transaction ends, no other flow about this server begins by looking at which ones are open."""
+    await tx.lock("server", server_id)
+
+
 async def insert(tx: Transaction, server: Server) -> None:
     await tx.run(_INSERT, **_values(server, 1, None))
     for tag in server.tags:

@@ -105,6 +105,7 @@ async def report(
 ) -> Service:
     """Take down what a service says of itself when it starts; its first report makes its row."""
     packed = msgspec.msgpack.encode({"inventory": inventory, "roles": roles})
+    await tx.lock("services")
     known = await find(tx, host, name)
     if known is None:
         row = await tx.one(_NEXT)

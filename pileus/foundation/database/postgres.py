@@ -29,6 +29,7 @@ from pileus.foundation.database.postgres_failures import (
     judge,
 )
 from pileus.foundation.database.seam import Schema, Statement, Transaction, migrate_in
+from pileus.foundation.errors import ConcurrentChange
 from pileus.foundation.runtime import Crashed, Runtime
 
 T = TypeVar("T")
@@ -144,17 +145,24 @@ class PostgresDatabase:
 
     # -- writing ------------------------------------------------------------------------------------------
     async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        has_lost = False
+
         async def attempt() -> T:
+            nonlocal has_lost
             async with self._connection() as connection:
                 await connection.execute(_BEGIN)
+                tx = _PostgresTransaction(connection)
                 try:
-                    result = await work(_PostgresTransaction(connection))
+                    if has_lost:  # losers come one by one, so that each of them wins
+                        await tx.lock("pileus", "turn")
+                    result = await work(tx)
                     self._runtime.check()
                     self._runtime.reached("commit.before")
                 except Crashed:
                     connection.terminate()
                     raise
-                except BaseException:
+                except BaseException as error:
+                    has_lost = isinstance(error, ConcurrentChange)
                     await _roll_back(connection)
                     raise
                 await _commit(connection)
@@ -178,7 +186,8 @@ class PostgresDatabase:
     async def _again(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Run `attempt` again where the database says that it changed nothing and that another time may do.
 
-        Nowhere else is anything tried again: deadlocks, lost connections, a server that starts or changes its role.
+        Nowhere else is anything tried again: deadlocks, lost races, lost connections, a server that starts or changes
+        its role.
         """
         number = 1
         while True:
@@ -195,7 +204,8 @@ class PostgresDatabase:
                     raise verdict.failure from error
                 if verdict.again is Again.ELSEWHERE:
                     await self._pool.expire_connections()
-            await self._runtime.sleep(self._runtime.random() * PAUSE_S * 2**number)
+            if verdict.again is not Again.IN_TURN:
+                await self._runtime.sleep(self._runtime.random() * PAUSE_S * 2**number)
             number += 1
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import asyncpg  # only what has a PostgreSQL imports this
 
 from pileus.foundation.database.seam import BrokenReference, DatabaseFull, Duplicate
-from pileus.foundation.errors import BadRequest, Error, Unavailable
+from pileus.foundation.errors import BadRequest, ConcurrentChange, Error, Unavailable
 
 
 class DatabaseUnreachable(Unavailable):
@@ -104,7 +104,8 @@ class Again(enum.Enum):
 
     NEVER = 0
     HERE = 1  # nothing was changed
-    ELSEWHERE = 2  # nothing was changed, and connections lead to a server that takes no writes
+    IN_TURN = 2  # somebody else changed the row between our reading and our writing it
+    ELSEWHERE = 3  # nothing was changed, and connections lead to a server that takes no writes
 
 
 class Verdict(NamedTuple):
@@ -136,6 +137,8 @@ def is_lost(error: BaseException) -> bool:
 def judge(error: Exception) -> Verdict:
     """What an error of a transaction that was not committed means. A stranger is handed back as he is."""
     reason = str(error).strip().rstrip(".") or type(error).__name__
+    if isinstance(error, ConcurrentChange):
+        return Verdict(Again.IN_TURN, error)
     if isinstance(error, Error):
         return Verdict(Again.NEVER, error)
     if isinstance(error, _RACES):
@@ -150,6 +153,8 @@ def judge(error: Exception) -> Verdict:
         return Verdict(Again.HERE, DatabaseUnreachable(reason=reason))
     if isinstance(error, _LOST) or (isinstance(error, asyncpg.InterfaceError) and "connection" in reason):
         return Verdict(Again.HERE, DatabaseLost(log=reason))
+    if isinstance(error, asyncpg.InterfaceError) and "pool is clos" in reason:
+        return Verdict(Again.NEVER, DatabaseLost(log=reason))
     if isinstance(error, _TEXT):
         return Verdict(Again.NEVER, TextRefused(log=reason))
     if isinstance(error, asyncpg.InvalidCatalogNameError):

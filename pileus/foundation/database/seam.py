@@ -148,7 +148,11 @@ class Database(Protocol):
     async def one(self, statement: Statement, **values: Any) -> Any | None: ...
     async def all(self, statement: Statement, **values: Any) -> Sequence[Any]: ...
     async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        """Run `work` in one transaction; it may be run again after a deadlock, so it has no effect but its SQL."""
+        """Run `work` in one transaction; it may be run again after a lost race, so it has no effect but its SQL.
+
+        A compare-and-set that found another generation is such a race: `work` reads what it compares with.
+        Raises: Duplicate, BrokenReference, ConcurrentChange (409), Unavailable.
+        """
         ...
 
     async def durable(self) -> None:
@@ -157,6 +161,9 @@ class Database(Protocol):
 
     async def migrate(self, schema: Schema) -> None: ...
     async def close(self) -> None: ...
+    def abandon(self) -> None:
+        """Let go as the kernel does when a process dies: what was not committed never happened."""
+        ...
 
 
 _STAMPS = "CREATE TABLE IF NOT EXISTS pileus_schema (service TEXT PRIMARY KEY, version INTEGER NOT NULL)"

@@ -179,6 +179,10 @@ class SqliteDatabase:
 
     async def close(self) -> None:
         await self.durable()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Close the files as the kernel does when a process dies."""
         self._reader.close()
         self._writer.close()
         if self._wal >= 0:

@@ -92,6 +92,7 @@ class SqlJournal:
 
     async def forbid(self, tx: Transaction, flow_id: str, *, subject: str, home: str) -> None:
         """Keep a flow that has not begun from ever beginning: it is put down as failed before its start."""
+        await tx.lock("flow", flow_id)
         await tx.run(self._sql.forbid, id=flow_id, subject=subject, home=home, now=self._runtime.now(), none=_pack([]),
                      params=_pack({}))  # fmt: skip
 
@@ -111,6 +112,7 @@ class SqlJournal:
 
     async def ensure(self, tx: Transaction, new: NewFlow, owner: str) -> FlowRecord:
         """`insert`, or the flow that has this id already."""
+        await tx.lock("flow", new.id)
         row = await tx.one(self._sql.get, id=new.id)
         return await self.insert(tx, new, owner) if row is None else _record(row)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from pileus.foundation.database import Duplicate, Transaction
-from pileus.identity.app.change import Change, change
+from pileus.identity.app.change import Change, change, write
 from pileus.identity.app.service import Identity
 from pileus.identity.domain.application_credential import AccessRule, ApplicationCredential
 from pileus.identity.domain.errors import InUseByCredential, Missing, NotSelf, PasswordRule, RolesNotHeld, Taken
@@ -64,7 +64,7 @@ async def create(
         return whole
 
     try:
-        return await identity.database.transact(work), known
+        return await write(identity, work), known
     except Duplicate as error:
         detail = f"Duplicate entry found with name {credential.name}"
         raise Taken(what="application_credential", detail=detail) from error
@@ -134,4 +134,4 @@ async def delete_rule(identity: Identity, user_id: str, id: str) -> None:
                 raise InUseByCredential(id=id)
         await application_credentials.drop_rule(tx, id)
 
-    await identity.database.transact(work)
+    await write(identity, work)

@@ -52,7 +52,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 async def bootstrap(identity: Identity, plan: Plan) -> dict[str, str]:
-    """Bring the rows to what the plan says, and return the key of each service account, for a file of mode 0600."""
+    """Bring the rows to what the plan says, and return the key of each service account, for a file of mode 0600.
+
+    Processes that start at once do it once.
+    """
     keys = {name: plan.keys.get(name) or _new_key(identity) for name in plan.accounts}
     digest = _digest(plan, keys)
     row = await identity.database.one(_READ)
@@ -62,6 +65,9 @@ async def bootstrap(identity: Identity, plan: Plan) -> dict[str, str]:
     admin_hash = await identity.passwords.hash(plan.admin_password) if admin is None else ""
 
     async def work(step: Change) -> None:
+        row = await step.tx.one(_READ)
+        if row is not None and row["digest"] == digest:
+            return
         role_ids = await _ensure_roles(identity, step.tx)
         await _ensure_admin(identity, step, role_ids, admin_hash)
         await _ensure_accounts(identity, step, plan, keys, role_ids)
@@ -125,8 +131,9 @@ async def _ensure_admin(identity: Identity, step: Change, role_ids: Mapping[str,
     if await projects.find_untagged(tx, DEFAULT_DOMAIN) is None:
         await projects.insert(tx, _domain())
     project = await _ensure_project(identity, tx, ADMIN, "Bootstrap project for initializing the cloud.")
+    is_new = await users.find_by_name(tx, ADMIN, DEFAULT_DOMAIN) is None
     admin = await _ensure_user(identity, tx, ADMIN)
-    if hashed:
+    if is_new and hashed:
         await users.set_password(tx, admin, hashed, step.now, None, identity.settings.passwords.unique_count)
     for kind, target_id in ((PROJECT, project), (SYSTEM, ALL)):
         await assignments.add(tx, Assignment(USER, admin, kind, target_id, role_ids[ADMIN]))

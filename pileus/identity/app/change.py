@@ -1,4 +1,8 @@
-"""Changes after which answers about tokens may differ: one transaction that also advances the epoch."""
+"""How identity writes: nobody else changes it meanwhile, so what a use case read still holds when it writes.
+
+Parents of projects, owners of roles, members of groups are checked in one row and relied on in another; changes are
+rare, so one lock for all of them is the whole rule. What a login writes does not wait for it.
+"""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -9,6 +13,16 @@ from pileus.identity.domain.password_rules import MICROSECONDS
 from pileus.identity.store import revocations
 
 T = TypeVar("T")
+
+
+async def write(identity: Identity, work: Callable[[Transaction], Awaitable[T]]) -> T:
+    """Run `work` in one transaction, alone. For what makes no token worth more or less."""
+
+    async def whole(tx: Transaction) -> T:
+        await tx.lock("identity")
+        return await work(tx)
+
+    return await identity.database.transact(whole)
 
 
 class Change:
@@ -28,7 +42,7 @@ class Change:
 
 
 async def change(identity: Identity, work: Callable[[Change], Awaitable[T]], *, leap: int = 1) -> T:
-    """Run `work` in one transaction; once it is committed, answers that were remembered before it are worth nothing."""
+    """As `write`, advancing the epoch: once it is committed, answers that were remembered before are worth nothing."""
     settings = identity.settings
     now = identity.runtime.now()
     forget_at = now + (settings.token_lifetime_s + settings.ended_window_s) * MICROSECONDS
@@ -37,6 +51,6 @@ async def change(identity: Identity, work: Callable[[Change], Awaitable[T]], *, 
         epoch = await revocations.advance_epoch(tx, leap)
         return epoch, await work(Change(tx, epoch, now, forget_at))
 
-    epoch, result = await identity.database.transact(whole)
+    epoch, result = await write(identity, whole)
     identity.epoch.advance(epoch)
     return result

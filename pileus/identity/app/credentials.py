@@ -8,6 +8,7 @@ import msgspec
 from pileus.foundation.database import Duplicate, Transaction
 from pileus.foundation.errors import NotSupported
 from pileus.foundation.sealing import Sealer
+from pileus.identity.app.change import write
 from pileus.identity.app.service import Identity
 from pileus.identity.domain.credential import EC2, Credential, Ec2Key, ec2_id, read_ec2, write_ec2
 from pileus.identity.domain.errors import InvalidBlob, Missing, MissingReference, Taken, Unchangeable
@@ -67,7 +68,7 @@ async def create(identity: Identity, credential: Credential) -> Credential:
         await credentials.insert(tx, made, sealed)
 
     try:
-        await identity.database.transact(work)
+        await write(identity, work)
     except Duplicate as error:
         raise Taken(what="credential", detail=f"Duplicate entry found with ID {made.id}") from error
     return made
@@ -110,7 +111,7 @@ async def update(identity: Identity, id: str, blob: str | None, extra: dict[str,
     async def work(tx: Transaction) -> None:
         await credentials.update(tx, new, sealed)
 
-    await identity.database.transact(work)
+    await write(identity, work)
     return new
 
 
@@ -121,7 +122,7 @@ async def delete(identity: Identity, id: str) -> None:
         if not await credentials.delete(tx, id):
             raise Missing(what="credential", id=id)
 
-    await identity.database.transact(work)
+    await write(identity, work)
 
 
 async def find_ec2(identity: Identity, user_id: str, access: str) -> tuple[Credential, Ec2Key]:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from pileus.foundation.database import Duplicate, Transaction
-from pileus.identity.app.change import Change, change
+from pileus.identity.app.change import Change, change, write
 from pileus.identity.app.service import Identity
 from pileus.identity.domain import revocation
 from pileus.identity.domain.assignment import GROUP
@@ -39,7 +39,7 @@ async def create_group(identity: Identity, group: Group) -> Group:
         await groups.insert(tx, made)
 
     try:
-        await identity.database.transact(work)
+        await write(identity, work)
     except Duplicate as error:
         raise _taken(made) from error
     return made
@@ -62,7 +62,7 @@ async def update_group(identity: Identity, id: str, changes: dict[str, Any]) -> 
         await groups.update(tx, new)
 
     try:
-        await identity.database.transact(work)
+        await write(identity, work)
     except Duplicate as error:
         raise _taken(updated[0]) from error
     return updated[0]

@@ -169,6 +169,7 @@ async def _note_failure(identity: Identity, user_id: str, now: int) -> None:
         return
 
     async def work(tx: Transaction) -> None:
+        await tx.lock("identity-failures", user_id)  # guesses at once are as many guesses
         latest = await users.find_credentials(tx, user_id)
         count = password_rules.failures_after(latest, rules, now) if latest is not None else 0
         await users.note_failures(tx, user_id, count, now)
@@ -183,12 +184,9 @@ async def _note_success(identity: Identity, who: Credentials, password: str, now
         return
 
     async def work(tx: Transaction) -> None:
-        latest = await users.find_credentials(tx, who.user_id)
-        if latest is None or latest.password_hash != who.password_hash:
-            return  # changed meanwhile
+        await users.forget_failures(tx, who.user_id, who.password_hash)
         if fresh:
-            await users.replace_hash(tx, who.user_id, fresh)
-        await users.note_failures(tx, who.user_id, 0, 0)
+            await users.replace_hash(tx, who.user_id, who.password_hash, fresh)
 
     await identity.database.transact(work)
 

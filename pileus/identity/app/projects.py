@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from pileus.foundation.database import Duplicate, Transaction
-from pileus.identity.app.change import Change, change
+from pileus.identity.app.change import Change, change, write
 from pileus.identity.app.service import Identity
 from pileus.identity.domain import revocation
 from pileus.identity.domain.assignment import GROUP, USER
@@ -64,7 +64,7 @@ async def create_project(identity: Identity, project: Project) -> Project:
         await projects.insert(tx, made)
 
     try:
-        await identity.database.transact(work)
+        await write(identity, work)
     except Duplicate as error:
         raise await _taken(identity, made) from error
     return made
@@ -231,7 +231,7 @@ async def set_tags(identity: Identity, id: str, tags: Sequence[str]) -> None:
         await _must_exist(tx, id)
         await projects.set_tags(tx, id, tags)
 
-    await identity.database.transact(work)
+    await write(identity, work)
 
 
 async def add_tag(identity: Identity, id: str, tag: str) -> None:
@@ -241,7 +241,7 @@ async def add_tag(identity: Identity, id: str, tag: str) -> None:
         await _must_exist(tx, id)
         await projects.add_tag(tx, id, tag)
 
-    await identity.database.transact(work)
+    await write(identity, work)
 
 
 async def drop_tag(identity: Identity, id: str, tag: str) -> None:
@@ -252,7 +252,7 @@ async def drop_tag(identity: Identity, id: str, tag: str) -> None:
         if not await projects.drop_tag(tx, id, tag):
             raise Missing(what="project tag", id=tag)
 
-    await identity.database.transact(work)
+    await write(identity, work)
 
 
 async def _must_exist(tx: Transaction, id: str) -> None:

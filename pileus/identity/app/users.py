@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from pileus.foundation.database import Duplicate, Transaction
-from pileus.identity.app.change import Change, change
+from pileus.identity.app.change import Change, change, write
 from pileus.identity.app.login import check_password
 from pileus.identity.app.projects import drop_user
 from pileus.identity.app.service import Identity
@@ -52,7 +52,7 @@ async def create_user(identity: Identity, user: User, password: str | None) -> U
             await users.set_password(tx, made.id, hashed, now, expires_at, rules.unique_count)
 
     try:
-        await identity.database.transact(work)
+        await write(identity, work)
     except Duplicate as error:
         raise _taken(made) from error
     return made

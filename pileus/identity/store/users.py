@@ -42,8 +42,11 @@ _SET_PASSWORD = sql(
     "UPDATE identity_users SET password_hash = :hash, password_set_at = :now, password_expires_at = :expires_at,"
     " failed_logins = 0, last_failed_at = 0 WHERE id = :id"
 )
-_REPLACE_HASH = sql("UPDATE identity_users SET password_hash = :hash WHERE id = :id")
+_REPLACE_HASH = sql("UPDATE identity_users SET password_hash = :hash WHERE id = :id AND password_hash = :known")
 _FAILED = sql("UPDATE identity_users SET failed_logins = :count, last_failed_at = :now WHERE id = :id")
+_FORGET_FAILURES = sql(
+    "UPDATE identity_users SET failed_logins = 0, last_failed_at = 0 WHERE id = :id AND password_hash = :known"
+)
 _HISTORY = sql("SELECT hash FROM identity_password_history WHERE user_id = :id ORDER BY set_at DESC LIMIT :most")
 _LAST_SET = sql("SELECT MAX(set_at) AS set_at FROM identity_password_history WHERE user_id = :id")
 _REMEMBER = sql("INSERT INTO identity_password_history (user_id, set_at, hash) VALUES (:id, :set_at, :hash)")
@@ -156,9 +159,14 @@ async def set_password(tx: Transaction, id: str, hash: str, now: int, expires_at
     await tx.run(_FORGET, id=id, keep=keep)
 
 
-async def replace_hash(tx: Transaction, id: str, hash: str) -> None:
-    """Another hash of the same password."""
-    await tx.run(_REPLACE_HASH, id=id, hash=hash)
+async def replace_hash(tx: Transaction, id: str, known: str, hash: str) -> None:
+    """Another hash of the same password; of a password that was changed meanwhile nothing comes back."""
+    await tx.run(_REPLACE_HASH, id=id, known=known, hash=hash)
+
+
+async def forget_failures(tx: Transaction, id: str, known: str) -> None:
+    """The password whose hash we know was given."""
+    await tx.run(_FORGET_FAILURES, id=id, known=known)
 
 
 async def previous_hashes(db: Reads, id: str, most: int) -> list[str]:

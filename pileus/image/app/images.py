@@ -1,15 +1,14 @@
 """Images as rows: create, find, list, change, delete. Bytes come and go in `uploads` and `downloads`."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from pileus.foundation.context import Context
 from pileus.foundation.database import Duplicate, Transaction
-from pileus.foundation.errors import ConcurrentChange
 from pileus.image.domain import image as rules
 from pileus.image.domain.errors import BadFilter, ImageExists, ImageNotFound, OverLimit, ProtectedImage
 from pileus.image.domain.image import Image
@@ -19,9 +18,6 @@ from pileus.image.service import ImageService
 from pileus.image.service.receiving import discard
 from pileus.image.store import images, listings, members, uploads
 
-T = TypeVar("T")
-
-TRIES = 5
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 
 Decide = Callable[["Seen"], Image]
@@ -52,9 +48,9 @@ async def create(service: ImageService, image: Image) -> Image:
             await tx.lock("image.count", image.owner)
             if await images.count_of(tx, image.owner) >= most:
                 raise OverLimit(what="the project's images", most=most)
+        await images.insert(tx, image)  # waits for whoever is deleting an image of this id, and then sees that
         if await images.was_deleted(tx, image.id):
             raise ImageExists(image_id=image.id)
-        await images.insert(tx, image)
 
     try:
         await service.database.transact(work)
@@ -96,7 +92,7 @@ async def change(service: ImageService, context: Context, image_id: str, decide:
         after = msgspec.structs.replace(after, updated_at=service.runtime.now())
         return await images.update(tx, after, indexed=indexed)
 
-    return await retried(service, work)
+    return await service.database.transact(work)
 
 
 async def delete(service: ImageService, context: Context, image_id: str, allow: Callable[[Seen], None]) -> None:
@@ -106,6 +102,7 @@ async def delete(service: ImageService, context: Context, image_id: str, allow: 
     """
 
     async def work(tx: Transaction) -> list[str]:
+        await tx.lock("image.members", image_id)
         seen = await see(tx, context, image_id)
         allow(seen)
         if seen.image.protected:
@@ -118,7 +115,7 @@ async def delete(service: ImageService, context: Context, image_id: str, allow: 
             await service.imports.journal.forget(tx, image_id)
         return [place for place in (seen.image.location, stage.location if stage else "") if place]
 
-    places = await retried(service, work)
+    places = await service.database.transact(work)
     if places:
         await service.database.durable()  # a row must not come back after its bytes are gone
         for place in places:
@@ -138,13 +135,3 @@ async def see(db: images.Reads, context: Context, image_id: str) -> Seen:
     if not rules.is_visible(image, project, is_admin=context.is_admin, is_member=member_id is not None):
         raise ImageNotFound(image_id=image_id)
     return Seen(image, member_id)
-
-
-async def retried(service: ImageService, work: Callable[[Transaction], Awaitable[T]]) -> T:
-    """Do it again when another request was faster: every decision is made on what is there now."""
-    for _ in range(TRIES - 1):
-        try:
-            return await service.database.transact(work)
-        except ConcurrentChange:
-            continue
-    return await service.database.transact(work)

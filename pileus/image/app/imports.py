@@ -8,7 +8,7 @@ import msgspec
 from pileus.foundation.context import Context
 from pileus.foundation.database import Transaction
 from pileus.foundation.flow import FlowRecord
-from pileus.image.app.images import retried, see
+from pileus.image.app.images import see
 from pileus.image.app.uploads import Allow, new_location
 from pileus.image.domain.errors import BadImport, ImportConflict
 from pileus.image.domain.image import Image
@@ -50,14 +50,14 @@ async def import_image(service: ImageService, context: Context, image_id: str, a
         allow(seen)
         await _check(tx, seen.image, asked)
         location = new_location(service, image_id)
-        await uploads.insert(tx, image_id, location, service.runtime.now())
         image = msgspec.structs.replace(move(seen.image, Status.IMPORTING), updated_at=service.runtime.now())
         await images.update(tx, image, indexed=False)
+        await uploads.insert(tx, image_id, location, service.runtime.now())
         params = ImportParams(image_id, location, asked.uri, asked.asked, context.project_id, context.user_id)
         new = new_import(service, params, context.request_id)
         return await imports.journal.insert(tx, new, imports.runner.owner)
 
-    imports.runner.run(await retried(service, work))
+    imports.runner.run(await service.database.transact(work))
 
 
 async def _check(tx: Transaction, image: Image, asked: Import) -> None:

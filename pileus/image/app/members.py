@@ -42,11 +42,10 @@ async def add(service: ImageService, context: Context, image_id: str, member_id:
     most = service.limits.members
 
     async def work(tx: Transaction) -> None:
+        await tx.lock("image.members", image_id)
         await _shared(tx, context, image_id, allow)
-        if most:
-            await tx.lock("image.members", image_id)
-            if len(await members.of(tx, image_id)) >= most:
-                raise OverLimit(what="its members", most=most)
+        if most and len(await members.of(tx, image_id)) >= most:
+            raise OverLimit(what="its members", most=most)
         await members.insert(tx, member)
 
     try:

@@ -11,7 +11,6 @@ from functools import partial
 import msgspec
 
 from pileus.foundation.database import Transaction
-from pileus.image.app.images import retried
 from pileus.image.domain.status import Status, move
 from pileus.image.service import ImageService
 from pileus.image.service.receiving import discard
@@ -45,7 +44,7 @@ class Repairer:
         found = await uploads.all_(service.database)
         for upload in found:
             if alone or self._stands_still(upload):
-                given_up += await retried(service, partial(_give_up, service, upload))
+                given_up += await service.database.transact(partial(_give_up, service, upload))
         alive = {upload.location for upload in found}
         self._seen = {location: seen for location, seen in self._seen.items() if location in alive}
         await service.database.transact(uploads.forget_flows)

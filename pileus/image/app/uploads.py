@@ -10,7 +10,7 @@ import msgspec
 
 from pileus.foundation.context import Context
 from pileus.foundation.database import Transaction
-from pileus.image.app.images import Seen, retried, see
+from pileus.image.app.images import Seen, see
 from pileus.image.domain.errors import DataGone, StoreUnavailable, TooLarge
 from pileus.image.domain.image import Image, Received
 from pileus.image.domain.status import Status, move
@@ -38,13 +38,13 @@ async def upload(
     (415), DataGone (410) when the image was deleted meanwhile, and what `allow` and the stream of chunks raise.
     """
     location = new_location(service, image_id)
-    image, most = await retried(
-        service, lambda tx: _begin(service, tx, context, image_id, location, allow, length, Status.SAVING)
+    image, most = await service.database.transact(
+        lambda tx: _begin(service, tx, context, image_id, location, allow, length, Status.SAVING)
     )
     try:
         inspector, beat = inspector_of(service, image), beat_of(service, image_id, location)
         received = await store(service, location, chunks, inspector, most, beat)
-        return await retried(service, lambda tx: _finish(service, tx, image_id, location, received))
+        return await service.database.transact(lambda tx: _finish(service, tx, image_id, location, received))
     except BaseException as failure:
         await _give_up(service, image_id, location, failure)
         raise
@@ -65,8 +65,8 @@ async def stage(
     the stream of chunks raise.
     """
     location = new_location(service, image_id)
-    _, most = await retried(
-        service, lambda tx: _begin(service, tx, context, image_id, location, allow, length, Status.UPLOADING)
+    _, most = await service.database.transact(
+        lambda tx: _begin(service, tx, context, image_id, location, allow, length, Status.UPLOADING)
     )
     try:
         received = await store(service, location, chunks, None, most, beat_of(service, image_id, location))
@@ -115,9 +115,10 @@ async def _begin(
     most = await allowance(tx, service.limits, image.owner)
     if length is not None and length > most:
         raise TooLarge(most=most)
-    await uploads.insert(tx, image_id, location, service.runtime.now())
     image = msgspec.structs.replace(image, updated_at=service.runtime.now())
-    return await images.update(tx, image, indexed=False), most
+    image = await images.update(tx, image, indexed=False)
+    await uploads.insert(tx, image_id, location, service.runtime.now())
+    return image, most
 
 
 async def _finish(service: ImageService, tx: Transaction, image_id: str, location: str, received: Received) -> Image:
@@ -138,7 +139,7 @@ async def _finish_stage(service: ImageService, tx: Transaction, staged: Stage) -
 async def _give_up(service: ImageService, image_id: str, location: str, failure: BaseException) -> None:
     """Leave nothing of the upload. Raises: DataGone (410) when `repair` had taken the bytes from under it."""
     await discard(service, location)
-    was_awaited = await retried(service, lambda tx: _restore(service, tx, image_id, location))
+    was_awaited = await service.database.transact(lambda tx: _restore(service, tx, image_id, location))
     if not was_awaited and isinstance(failure, StoreUnavailable):
         raise DataGone(image_id=image_id) from failure
 

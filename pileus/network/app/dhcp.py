@@ -25,11 +25,10 @@ def is_served(subnet: Subnet) -> bool:
 
 
 async def ensure_port(tx: Transaction, service: NetworkService, network_id: str, host: str, now: int) -> None:
-    """Have a DHCP port for the network on the host, if any of its subnets wants one."""
+    """Have a DHCP port for the network on the host, if any of its subnets wants one; the caller is alone in it."""
     served = [subnet for subnet in await subnets.of_network(tx, network_id) if is_served(subnet)]
     if not served:
         return
-    await tx.lock("network-dhcp", network_id, host)
     have = await ports.dhcp_of_networks(tx, [network_id])
     network = await networks.find(tx, network_id)
     if network is None or any(stored.port.host == host for stored in have):

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import msgspec
 
 from pileus.foundation.database import Transaction
+from pileus.foundation.errors import ConcurrentChange
+from pileus.network.app import alone, removal, server_news
 from pileus.network.app import ports as port_cases
-from pileus.network.app import removal, server_news
 from pileus.network.app.allocation import AddressRequest
 from pileus.network.app.ports import Actor, NewPort
 from pileus.network.app.quotas import admit_all
@@ -85,6 +86,7 @@ async def create(service: NetworkService, wanted: Sequence[NewFloatingIp], actor
 
 
 async def _insert(tx: Transaction, service: NetworkService, new: NewFloatingIp, actor: Actor) -> FloatingIp:
+    await alone.in_network(tx, new.network_id)
     network = await networks.find(tx, new.network_id)
     if network is None:
         raise NetworkNotFound(id=new.network_id)
@@ -169,6 +171,7 @@ async def _point(
         raise ExternalGatewayForFloatingIPNotFound(
             network_id=floating.floating_network_id, subnet_id=fixed.subnet_id, port_id=port_id
         )
+    await _hold_way(tx, stored, fixed.subnet_id, floating.floating_network_id, router_id)
     pointing = associated(floating, port_id=port_id, fixed_address=fixed.ip_address, router_id=router_id)
     other = await floating_ips.same_target(tx, pointing)
     if other is not None:
@@ -177,6 +180,14 @@ async def _point(
             fixed_address=fixed.ip_address, network_id=floating.floating_network_id,
         )  # fmt: skip
     return pointing
+
+
+async def _hold_way(tx: Transaction, stored: StoredPort, subnet_id: str, network_id: str, router_id: str) -> None:
+    """Until the transaction ends, port and router stay as they were read. Raises: ConcurrentChange if they did not."""
+    await alone.with_router(tx, router_id)
+    await alone.in_network(tx, stored.port.network_id)
+    if await ports.find(tx, stored.port.id) != stored or await routers.between(tx, subnet_id, network_id) != router_id:
+        raise ConcurrentChange()
 
 
 async def update(
@@ -232,7 +243,7 @@ async def delete(service: NetworkService, floating_id: str, *, revision: int | N
             raise FloatingIPNotFound(id=floating_id)
         floating, port_id = found
         expect(floating, revision)
-        await floating_ips.delete(tx, floating_id)
+        await floating_ips.delete(tx, floating)
         stored = await ports.find(tx, port_id)
         if stored is not None:
             await removal.remove_port(tx, stored)

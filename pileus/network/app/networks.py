@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from pileus.foundation.database import Transaction
-from pileus.network.app import removal
+from pileus.network.app import alone, removal
 from pileus.network.app.quotas import admit_all
 from pileus.network.app.revisions import expect, next_revision
 from pileus.network.app.service import NetworkService
@@ -132,6 +132,7 @@ async def update(
     """
 
     async def work(tx: Transaction) -> Network:
+        await alone.in_network(tx, network_id)
         old = await networks.find(tx, network_id)
         if old is None:
             raise NetworkNotFound(id=network_id)
@@ -173,6 +174,7 @@ async def delete(service: NetworkService, network_id: str, *, revision: int | No
     """
 
     async def work(tx: Transaction) -> set[str]:
+        await alone.in_network(tx, network_id)
         network = await networks.find(tx, network_id)
         if network is None:
             raise NetworkNotFound(id=network_id)
@@ -186,8 +188,8 @@ async def delete(service: NetworkService, network_id: str, *, revision: int | No
         for stored in plugged:
             await removal.remove_port(tx, stored)
         for subnet in await subnets.of_network(tx, network_id):
-            await removal.remove_subnet(tx, subnet.id)
-        await networks.delete(tx, network_id)
+            await removal.remove_subnet(tx, subnet)
+        await networks.delete(tx, network)
         return {stored.port.host for stored in plugged if stored.port.host}
 
     for host in await service.transact(work):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pileus.foundation.database import Transaction
-from pileus.network.app import default_group, dhcp, macs, removal, server_news, tunnels
+from pileus.network.app import alone, default_group, dhcp, macs, removal, server_news, tunnels
 from pileus.network.app.allocation import AddressRequest, Seat, assign, reassign
 from pileus.network.app.quotas import admit_all
 from pileus.network.app.revisions import expect, next_revision
@@ -134,6 +134,7 @@ async def _wired(service: NetworkService, stored: StoredPort) -> StoredPort:
 
 async def insert(tx: Transaction, service: NetworkService, new: NewPort, actor: Actor) -> StoredPort:
     """Make one port in the caller's transaction, its quota already asked for."""
+    await alone.in_network(tx, new.network_id)
     network = await networks.find(tx, new.network_id)
     if network is None:
         raise NetworkNotFound(id=new.network_id)
@@ -242,6 +243,7 @@ async def update(
         if old is None:
             raise PortNotFound(id=port_id)
         expect(old.port, revision)
+        await alone.in_network(tx, old.port.network_id)
         now = service.runtime.now()
         _check_linked(old, change)
         port, fence = bind(
@@ -368,6 +370,7 @@ async def delete(service: NetworkService, port_id: str, *, revision: int | None 
         if stored is None:
             raise PortNotFound(id=port_id)
         expect(stored.port, revision)
+        await alone.in_network(tx, stored.port.network_id)
         if stored.router_id is not None or await _holds_floating_ip(tx, stored.port):
             raise ServicePortInUse(port_id=port_id, owner=stored.port.device_owner)
         now = service.runtime.now()

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import msgspec
 
 from pileus.foundation.database import Transaction
+from pileus.network.app import alone, removal
 from pileus.network.app import ports as port_cases
-from pileus.network.app import removal
 from pileus.network.app.allocation import AddressRequest, Seat, reassign
 from pileus.network.app.ports import Actor, NewPort
 from pileus.network.app.quotas import admit
@@ -142,6 +142,7 @@ async def _ipv6_port(tx: Transaction, router: Held, network_id: str) -> StoredPo
 
 async def _widen(tx: Transaction, service: NetworkService, stored: StoredPort, subnet: Subnet) -> StoredPort:
     port = stored.port
+    await alone.in_network(tx, port.network_id)
     offered = await subnets.of_network(tx, port.network_id)
     seat = Seat(port.id, port.network_id, port.mac_address, port.device_owner, offered)
     wishes = [AddressRequest(item.subnet_id, item.ip_address) for item in port.fixed_ips]
@@ -215,6 +216,7 @@ async def _check_unused(tx: Transaction, router: Held, subnet_ids: Sequence[str]
 
 
 async def _narrow(tx: Transaction, service: NetworkService, stored: StoredPort, leaving: Sequence[str]) -> None:
+    await alone.in_network(tx, stored.port.network_id)
     for item in stored.port.fixed_ips:
         if item.subnet_id in leaving:
             await removal.release_address(tx, item, stored.port.id)

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import msgspec
 
 from pileus.foundation.database import Transaction
+from pileus.network.app import alone, removal
 from pileus.network.app import networks as network_cases
 from pileus.network.app import ports as port_cases
-from pileus.network.app import removal
 from pileus.network.app.allocation import AddressRequest, Seat, reassign
 from pileus.network.app.ports import Actor, NewPort
 from pileus.network.app.quotas import admit_all, limit_of
@@ -70,7 +70,8 @@ async def find(service: NetworkService, router_id: str) -> Router | None:
 
 
 async def held(tx: Transaction, router_id: str) -> Held:
-    """Raises: RouterNotFound (404)."""
+    """The router, which nobody else changes until the transaction ends. Raises: RouterNotFound (404)."""
+    await alone.with_router(tx, router_id)
     found = await routers.find(tx, router_id)
     if found is None:
         raise RouterNotFound(id=router_id)
@@ -167,7 +168,7 @@ async def delete(service: NetworkService, router_id: str, *, revision: int | Non
             raise RouterInUse(router_id=router_id, ports=",".join(interfaces))
         for stored in plugged:
             await removal.remove_port(tx, stored)
-        await routers.delete(tx, router_id)
+        await routers.delete(tx, found.router)
 
     await service.transact(work)
 
@@ -198,6 +199,7 @@ async def _change_gateway(
 async def _open_gateway(
     tx: Transaction, service: NetworkService, old: Held, wanted: GatewayRequest, actor: Actor
 ) -> Held:
+    await alone.in_network(tx, wanted.network_id)
     network = await networks.find(tx, wanted.network_id)
     if network is None or not network.is_external:
         raise BadRequest(resource="router", reason=f"Network {wanted.network_id} is not an external network")
@@ -239,6 +241,7 @@ async def _readdress(
     tx: Transaction, stored: StoredPort, wishes: Sequence[AddressRequest], now: int
 ) -> tuple[FixedIp, ...]:
     port = stored.port
+    await alone.in_network(tx, port.network_id)
     offered = await subnets.of_network(tx, port.network_id)
     seat = Seat(port.id, port.network_id, port.mac_address, port.device_owner, offered)
     fixed = await reassign(tx, seat, port.fixed_ips, wishes)

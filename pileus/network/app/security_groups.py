@@ -149,7 +149,7 @@ async def delete(service: NetworkService, group_id: str, actor: Actor, *, revisi
             raise SecurityGroupCannotRemoveDefault()
         if await security_groups.is_used(tx, group_id):
             raise SecurityGroupInUse(id=group_id)
-        await security_groups.delete(tx, group_id)
+        await security_groups.delete(tx, stored.group)
 
     await service.transact(work)
 

@@ -8,7 +8,7 @@ import msgspec
 
 from pileus.foundation.bus import Bus
 from pileus.foundation.config import decided_by, meaning
-from pileus.foundation.database import Database, Duplicate, Transaction
+from pileus.foundation.database import BrokenReference, Database, Duplicate, Transaction
 from pileus.foundation.errors import ConcurrentChange
 from pileus.foundation.http.hosts import Whereabouts
 from pileus.foundation.runtime import Runtime
@@ -59,13 +59,14 @@ class NetworkService:
     async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Run `work` in one transaction, again when somebody else was faster.
 
-        `work` checks before it writes, so a key that was taken meanwhile becomes the right error on the next try.
+        `work` checks before it writes, so a key that was taken meanwhile, or a row that went, becomes the right error
+        on the next try.
         Raises: ConcurrentChange (409) when that goes on.
         """
         for _ in range(TRIES):
             try:
                 return await self.database.transact(work)
-            except (ConcurrentChange, Duplicate):
+            except (Duplicate, BrokenReference):
                 continue
         raise ConcurrentChange()
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from pileus.foundation.database import Transaction
-from pileus.network.app import dhcp, removal
+from pileus.network.app import alone, dhcp, removal
 from pileus.network.app.allocation import Seat, take_automatic
 from pileus.network.app.quotas import admit_all
 from pileus.network.app.revisions import expect, next_revision
@@ -49,6 +49,7 @@ def _nudge(service: NetworkService, touched: set[tuple[str, str]]) -> None:
 async def _insert(
     tx: Transaction, service: NetworkService, project_id: str, new: NewSubnet, touched: set[tuple[str, str]]
 ) -> Subnet:
+    await alone.in_network(tx, new.network_id)
     network = await networks.find(tx, new.network_id)
     if network is None:
         raise NetworkNotFound(id=new.network_id)
@@ -106,6 +107,7 @@ async def update(
         if old is None:
             raise SubnetNotFound(id=subnet_id)
         expect(old, revision)
+        await alone.in_network(tx, old.network_id)
         now = service.runtime.now()
         new = next_revision(old, changed(old, change), now)
         await _refuse_losing_router(tx, old, new)
@@ -144,9 +146,10 @@ async def delete(service: NetworkService, subnet_id: str, *, revision: int | Non
         if subnet is None:
             raise SubnetNotFound(id=subnet_id)
         expect(subnet, revision)
+        await alone.in_network(tx, subnet.network_id)
         now = service.runtime.now()
         touched = await _release(tx, subnet, now)
-        await removal.remove_subnet(tx, subnet_id)
+        await removal.remove_subnet(tx, subnet)
         network = await networks.find(tx, subnet.network_id)
         if network is not None:
             left = tuple(other for other in network.subnets if other != subnet_id)

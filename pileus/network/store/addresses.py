@@ -2,7 +2,8 @@
 
 `network_free` holds the gaps; an allocation takes the first free address at or after the subnet's cursor, so that an
 address that was given back rests until the pool has gone round once. The primary key of `network_addresses` is what
-makes a second owner impossible; the rest only finds a free one fast.
+makes a second owner impossible; the rest only finds a free one fast. Whoever takes or gives is alone in the network
+(`app/alone.py`), or gaps would be cut twice.
 """
 
 from collections.abc import Sequence
@@ -80,7 +81,9 @@ async def close_pools(tx: Transaction, subnet_id: str) -> None:
 async def take_any(tx: Transaction, subnet: Subnet, port_id: str) -> Address | None:
     """Give the port a free address of the pools; None when there is none."""
     row = await tx.one(_CURSOR, subnet_id=subnet.id)
-    cursor = row["next_address"] if row else bytes(16)
+    if row is None:  # the subnet went since it was read
+        raise ConcurrentChange()
+    cursor = row["next_address"]
     found = await tx.one(_FREE_FROM, subnet_id=subnet.id, address=cursor)
     if found is None:
         cursor = bytes(16)

@@ -10,7 +10,8 @@ from pileus.network.domain.floating_ip import FloatingIp
 _READ = sql("SELECT document, floating_port_id FROM network_floating_ips WHERE id = :id")
 _OF_PORT = sql("SELECT document FROM network_floating_ips WHERE port_id = :port_id ORDER BY id")
 _LOOSE = sql(
-    "SELECT id, floating_port_id FROM network_floating_ips WHERE floating_network_id = :network_id AND port_id IS NULL"
+    "SELECT document, floating_port_id FROM network_floating_ips "
+    "WHERE floating_network_id = :network_id AND port_id IS NULL"
 )
 _SAME_TARGET = sql(
     "SELECT document FROM network_floating_ips WHERE port_id = :port_id AND fixed_address = :fixed_address "
@@ -25,7 +26,7 @@ _UPDATE = sql(
     "UPDATE network_floating_ips SET port_id = :port_id, fixed_address = :fixed_address, router_id = :router_id, "
     "updated_at = :now, revision = :revision, document = :document WHERE id = :id AND revision = :read_revision"
 )
-_DELETE = sql("DELETE FROM network_floating_ips WHERE id = :id")
+_DELETE = sql("DELETE FROM network_floating_ips WHERE id = :id AND revision = :revision")
 _OF_ROUTER = sql("SELECT 1 FROM network_floating_ips WHERE router_id = :router_id LIMIT 1")
 _THROUGH_SUBNET = sql(
     "SELECT 1 FROM network_floating_ips f JOIN network_addresses a ON a.port_id = f.port_id "
@@ -44,9 +45,10 @@ async def of_port(tx: Transaction, port_id: str) -> list[FloatingIp]:
     return [read(row["document"], FloatingIp) for row in await tx.all(_OF_PORT, port_id=port_id)]
 
 
-async def loose_in(tx: Transaction, network_id: str) -> list[tuple[str, str]]:
+async def loose_in(tx: Transaction, network_id: str) -> list[tuple[FloatingIp, str]]:
     """The floating IPs of an external network that point to nothing, each with the port that holds its address."""
-    return [(row["id"], row["floating_port_id"]) for row in await tx.all(_LOOSE, network_id=network_id)]
+    rows = await tx.all(_LOOSE, network_id=network_id)
+    return [(read(row["document"], FloatingIp), row["floating_port_id"]) for row in rows]
 
 
 async def same_target(tx: Transaction, floating: FloatingIp) -> FloatingIp | None:
@@ -89,8 +91,10 @@ def _columns(floating: FloatingIp, now: int) -> dict[str, object]:
     }
 
 
-async def delete(tx: Transaction, floating_id: str) -> None:
-    await tx.run(_DELETE, id=floating_id)
+async def delete(tx: Transaction, floating: FloatingIp) -> None:
+    """Remove the row that was read. Raises: ConcurrentChange."""
+    if not await tx.run(_DELETE, id=floating.id, revision=floating.revision_number):
+        raise ConcurrentChange()
 
 
 async def any_of_router(tx: Transaction, router_id: str) -> bool:

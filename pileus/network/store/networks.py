@@ -20,7 +20,7 @@ _UPDATE = sql(
     "is_external = :is_external, segment = :segment, updated_at = :now, revision = :revision, document = :document "
     "WHERE id = :id AND revision = :read_revision"
 )
-_DELETE = sql("DELETE FROM network_networks WHERE id = :id")
+_DELETE = sql("DELETE FROM network_networks WHERE id = :id AND revision = :revision")
 _FOREIGN_PORTS = sql(
     "SELECT 1 FROM network_ports WHERE network_id = :id AND project_id <> :project_id AND project_id <> '' LIMIT 1"
 )
@@ -66,8 +66,10 @@ def _columns(network: Network, now: int) -> dict[str, object]:
     }
 
 
-async def delete(tx: Transaction, network_id: str) -> None:
-    await tx.run(_DELETE, id=network_id)
+async def delete(tx: Transaction, network: Network) -> None:
+    """Remove the row that was read. Raises: ConcurrentChange."""
+    if not await tx.run(_DELETE, id=network.id, revision=network.revision_number):
+        raise ConcurrentChange()
 
 
 async def has_foreign_ports(tx: Transaction, network: Network) -> bool:

@@ -43,7 +43,7 @@ _UPDATE = sql(
     "binding_number = :binding_number, router_id = :router_id, updated_at = :now, revision = :revision, "
     "document = :document WHERE id = :id AND revision = :read_revision"
 )
-_DELETE = sql("DELETE FROM network_ports WHERE id = :id")
+_DELETE = sql("DELETE FROM network_ports WHERE id = :id AND revision = :revision")
 _MAC_TAKEN = sql("SELECT id FROM network_ports WHERE network_id = :network_id AND mac = :mac")
 _ADD_GROUP = sql("INSERT INTO network_port_groups (port_id, group_id) VALUES (:port_id, :group_id)")
 _DROP_GROUPS = sql("DELETE FROM network_port_groups WHERE group_id IN :group_ids* AND port_id = :port_id")
@@ -166,9 +166,10 @@ def _columns(stored: StoredPort, now: int) -> dict[str, object]:
 
 
 async def delete(tx: Transaction, port: Port) -> None:
-    """Remove the row; its addresses are given back before."""
+    """Remove the row that was read; its addresses are given back before. Raises: ConcurrentChange."""
     await _drop_groups(tx, port)
-    await tx.run(_DELETE, id=port.id)
+    if not await tx.run(_DELETE, id=port.id, revision=port.revision_number):
+        raise ConcurrentChange()
 
 
 async def _drop_groups(tx: Transaction, port: Port) -> None:

@@ -16,7 +16,7 @@ _UPDATE = sql(
     "gateway_port_id = :gateway_port_id, updated_at = :now, revision = :revision, document = :document "
     "WHERE id = :id AND revision = :read_revision"
 )
-_DELETE = sql("DELETE FROM network_routers WHERE id = :id")
+_DELETE = sql("DELETE FROM network_routers WHERE id = :id AND revision = :revision")
 _BETWEEN = sql(
     "SELECT r.id FROM network_addresses a JOIN network_ports p ON p.id = a.port_id "
     "JOIN network_routers r ON r.id = p.router_id "
@@ -54,8 +54,10 @@ def _columns(router: Router, gateway_port_id: str | None, now: int) -> dict[str,
     }
 
 
-async def delete(tx: Transaction, router_id: str) -> None:
-    await tx.run(_DELETE, id=router_id)
+async def delete(tx: Transaction, router: Router) -> None:
+    """Remove the row that was read. Raises: ConcurrentChange."""
+    if not await tx.run(_DELETE, id=router.id, revision=router.revision_number):
+        raise ConcurrentChange()
 
 
 async def between(tx: Transaction, subnet_id: str, external_network_id: str) -> str | None:

@@ -19,7 +19,7 @@ _UPDATE = sql(
     "UPDATE network_security_groups SET name = :name, updated_at = :now, revision = :revision, document = :document "
     "WHERE id = :id AND revision = :read_revision"
 )
-_DELETE = sql("DELETE FROM network_security_groups WHERE id = :id")
+_DELETE = sql("DELETE FROM network_security_groups WHERE id = :id AND revision = :revision")
 _USED = sql("SELECT 1 FROM network_port_groups WHERE group_id = :id LIMIT 1")
 _RULES_OF = sql(
     "SELECT group_id, document FROM network_security_group_rules WHERE group_id IN :ids* ORDER BY created_at, id"
@@ -92,10 +92,11 @@ async def update(tx: Transaction, old: SecurityGroup, new: SecurityGroup, now: i
         raise ConcurrentChange()
 
 
-async def delete(tx: Transaction, group_id: str) -> None:
-    """Remove the group, its rules, and other groups' rules that speak of it."""
-    await tx.run(_DELETE_RULES_OF, id=group_id)
-    await tx.run(_DELETE, id=group_id)
+async def delete(tx: Transaction, group: SecurityGroup) -> None:
+    """Remove the group that was read, its rules, and other groups' rules that speak of it. Raises: ConcurrentChange."""
+    await tx.run(_DELETE_RULES_OF, id=group.id)
+    if not await tx.run(_DELETE, id=group.id, revision=group.revision_number):
+        raise ConcurrentChange()
 
 
 async def is_used(tx: Transaction, group_id: str) -> bool:

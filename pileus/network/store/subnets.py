@@ -20,7 +20,7 @@ _UPDATE = sql(
     "UPDATE network_subnets SET name = :name, updated_at = :now, revision = :revision, document = :document "
     "WHERE id = :id AND revision = :read_revision"
 )
-_DELETE = sql("DELETE FROM network_subnets WHERE id = :id")
+_DELETE = sql("DELETE FROM network_subnets WHERE id = :id AND revision = :revision")
 _ROUTER_PORT_AT = sql(
     "SELECT p.id FROM network_addresses a JOIN network_ports p ON p.id = a.port_id "
     "WHERE a.subnet_id = :subnet_id AND a.address = :address AND p.router_id IS NOT NULL"
@@ -77,8 +77,10 @@ async def update(tx: Transaction, old: Subnet, new: Subnet, now: int) -> None:
         raise ConcurrentChange()
 
 
-async def delete(tx: Transaction, subnet_id: str) -> None:
-    await tx.run(_DELETE, id=subnet_id)
+async def delete(tx: Transaction, subnet: Subnet) -> None:
+    """Remove the row that was read. Raises: ConcurrentChange."""
+    if not await tx.run(_DELETE, id=subnet.id, revision=subnet.revision_number):
+        raise ConcurrentChange()
 
 
 async def router_port_at(tx: Transaction, subnet_id: str, address: bytes) -> str | None:

@@ -29,10 +29,10 @@ async def replace_all(placement: Placement, uuid: str, generation: int | None, w
             await advance(tx, uuid, generation, now)
             at = generation + 1
         else:
-            found = await providers.find(tx, uuid)
-            if found is None:
+            held = await providers.hold(tx, uuid, now)
+            if held is None:
                 raise ProviderNotFound(uuid=uuid)
-            at = found.generation
+            at = held
         await aggregates.put_all(tx, uuid, wanted)
         return at
 

@@ -20,6 +20,7 @@ _ADVANCE = sql(
     "UPDATE placement_providers SET generation = generation + 1, updated_at = :now "
     "WHERE uuid = :uuid AND generation = :generation"
 )
+_HOLD = sql("UPDATE placement_providers SET updated_at = :now WHERE uuid = :uuid RETURNING generation")
 _DELETE = sql("DELETE FROM placement_providers WHERE uuid = :uuid")
 _CHILD = sql("SELECT uuid FROM placement_providers WHERE parent = :uuid LIMIT 1")
 _DROP_TRAITS = sql("DELETE FROM placement_provider_traits WHERE provider = :uuid")
@@ -61,6 +62,12 @@ async def parents_in(reader: Reader, roots: Sequence[str]) -> Mapping[str, str |
 async def advance(tx: Transaction, uuid: str, generation: int, now: int) -> bool:
     """Move a provider to its next generation; False when it is not at `generation` (any more)."""
     return bool(await tx.run(_ADVANCE, uuid=uuid, generation=generation, now=now))
+
+
+async def hold(tx: Transaction, uuid: str, now: int) -> int | None:
+    """The provider's generation, which nobody else changes until the transaction ends; None without a provider."""
+    row = await tx.one(_HOLD, uuid=uuid, now=now)
+    return None if row is None else int(row["generation"])
 
 
 async def has_children(tx: Transaction, uuid: str) -> bool:

@@ -25,7 +25,7 @@ async def _save(service: VolumeService, volume_id: str, change: Change) -> Volum
         after = change(before, service.runtime.now())
         return before if after is before else await volumes.save(tx, before, after)
 
-    return await service.transact(work)
+    return await service.database.transact(work)
 
 
 def _wanted(volume: Volume) -> Wanted:

@@ -37,6 +37,7 @@ async def update(
     """Set limits of a project. Raises: BadRequest (400)."""
 
     async def work(tx: Transaction) -> dict[str, int]:
+        await tx.lock("quota", project_id, "volumes")
         names = await types.names(tx)
         known = {**quota.DEFAULT_LIMITS, **quota.type_limits(names.values())}
         in_use = await volumes.used(tx, project_id, names)

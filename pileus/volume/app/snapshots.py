@@ -48,7 +48,7 @@ async def create(service: VolumeService, context: Context, volume: Volume, wante
         new = new_create(service.runtime, context, snapshot, is_live=found.status is VolumeStatus.IN_USE)
         return snapshot, await service.journal.insert(tx, new, service.runner.owner)
 
-    snapshot, record = await service.transact(work)
+    snapshot, record = await service.database.transact(work)
     service.runner.run(record)
     return snapshot
 
@@ -78,7 +78,7 @@ async def change(service: VolumeService, snapshot: Snapshot, how: Callable[[Snap
         after = how(before, service.runtime.now())
         return before if after is before else await snapshots.save(tx, before, after)
 
-    return await service.transact(work)
+    return await service.database.transact(work)
 
 
 async def update(service: VolumeService, snapshot: Snapshot, facts: Mapping[str, Any]) -> Snapshot:
@@ -100,6 +100,7 @@ async def delete(service: VolumeService, context: Context, snapshot: Snapshot, *
     """Begin to remove it. Raises: InvalidSnapshot (400)."""
 
     async def work(tx: Transaction) -> FlowRecord | None:
+        await tx.lock("snapshot", snapshot.id)
         before = await snapshots.get(tx, snapshot.id)
         after = begin_delete(before, service.runtime.now(), force=force)
         open_flows = await service.journal.open_of(tx, snapshot.id)
@@ -111,6 +112,6 @@ async def delete(service: VolumeService, context: Context, snapshot: Snapshot, *
         new = new_delete(service.runtime, context, saved)
         return await service.journal.insert(tx, new, service.runner.owner)
 
-    record = await service.transact(work)
+    record = await service.database.transact(work)
     if record is not None:
         service.runner.run(record)

@@ -1,6 +1,6 @@
 """Volume types: what kinds of volumes there are, who may use them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
@@ -61,8 +61,35 @@ async def create(service: VolumeService, kind: VolumeType) -> VolumeType:
 
 
 async def update(service: VolumeService, kind: VolumeType, facts: Mapping[str, object]) -> VolumeType:
-    """Change name, description or whether it is public. Raises: TypeExists (409)."""
-    return await create(service, replace(kind, updated_at=service.runtime.now(), **facts))
+    """Change name, description or whether it is public. Raises: TypeNotFound (404), TypeExists (409)."""
+    return await _change(service, kind, lambda found: replace(found, **facts))
+
+
+async def _change(service: VolumeService, kind: VolumeType, how: Callable[[VolumeType], VolumeType]) -> VolumeType:
+    async def work(tx: Transaction) -> VolumeType:
+        await types.hold(tx, kind.id)
+        found = await types.find(tx, kind.id)
+        if found is None:
+            raise TypeNotFound(type_id=kind.id)
+        after = replace(how(found), updated_at=service.runtime.now())
+        await types.put(tx, after)
+        return after
+
+    try:
+        return await service.database.transact(work)
+    except Duplicate as taken:
+        raise TypeExists(name=how(kind).name) from taken
+
+
+async def rely_on(tx: Transaction, type_id: str) -> None:
+    """Nobody deletes the type before the transaction ends; the default one nobody deletes at all.
+
+    Raises: TypeNotFound (404).
+    """
+    if type_id != DEFAULT_TYPE_ID:
+        await types.hold(tx, type_id)
+        if await types.find(tx, type_id) is None:
+            raise TypeNotFound(type_id=type_id)
 
 
 async def delete(service: VolumeService, kind: VolumeType) -> None:
@@ -71,6 +98,7 @@ async def delete(service: VolumeService, kind: VolumeType) -> None:
         raise InvalidType(reason="the default volume type cannot be deleted.")
 
     async def work(tx: Transaction) -> None:
+        await types.hold(tx, kind.id)
         if await volumes.is_type_used(tx, kind.id):
             raise InvalidType(reason=f"Target volume type is still in use: {kind.id}.")
         await types.delete(tx, kind.id)
@@ -80,7 +108,7 @@ async def delete(service: VolumeService, kind: VolumeType) -> None:
 
 # -- extra specs --------------------------------------------------------------------------------------------------
 async def set_specs(service: VolumeService, kind: VolumeType, specs: Mapping[str, str]) -> VolumeType:
-    return await create(service, replace(kind, specs={**kind.specs, **specs}, updated_at=service.runtime.now()))
+    return await _change(service, kind, lambda found: replace(found, specs={**found.specs, **specs}))
 
 
 def get_spec(kind: VolumeType, key: str) -> str:
@@ -92,9 +120,12 @@ def get_spec(kind: VolumeType, key: str) -> str:
 
 async def drop_spec(service: VolumeService, kind: VolumeType, key: str) -> None:
     """Raises: ExtraSpecNotFound (404)."""
-    get_spec(kind, key)
-    specs = {name: value for name, value in kind.specs.items() if name != key}
-    await create(service, replace(kind, specs=specs, updated_at=service.runtime.now()))
+
+    def without(found: VolumeType) -> VolumeType:
+        get_spec(found, key)
+        return replace(found, specs={name: value for name, value in found.specs.items() if name != key})
+
+    await _change(service, kind, without)
 
 
 # -- who may use a private type -----------------------------------------------------------------------------------

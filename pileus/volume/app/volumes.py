@@ -87,12 +87,13 @@ async def create(service: VolumeService, context: Context, wanted: NewVolume) ->
     secret = service.sealer.seal(context.token.encode(), PURPOSE) if wanted.image_id else None
 
     async def work(tx: Transaction) -> FlowRecord:
+        await types.rely_on(tx, kind.id)
         await within_quota(tx, volume, {"volumes": 1, "gigabytes": size_gib})
         await volumes.insert(tx, volume)
         new = new_create(service.runtime, context, volume, origin.source, secret)
         return await service.journal.insert(tx, new, service.runner.owner)
 
-    service.runner.run(await service.transact(work))
+    service.runner.run(await service.database.transact(work))
     return volume
 
 
@@ -188,7 +189,7 @@ async def change(service: VolumeService, volume: Volume, action: Action, how: Ch
         after = how(before, service.runtime.now())
         return before if after is before else await volumes.save(tx, before, after)
 
-    return await service.transact(work)
+    return await service.database.transact(work)
 
 
 async def update(service: VolumeService, volume: Volume, facts: Mapping[str, Any]) -> Volume:
@@ -247,7 +248,7 @@ async def move(service: VolumeService, volume: Volume, action: Action) -> Volume
         before = await volumes.get(tx, volume.id)
         return await volumes.save(tx, before, mark(before, action, service.runtime.now()))
 
-    return await service.transact(work)
+    return await service.database.transact(work)
 
 
 async def reset_status(service: VolumeService, volume: Volume, status: VolumeStatus) -> None:
@@ -257,7 +258,7 @@ async def reset_status(service: VolumeService, volume: Volume, status: VolumeSta
         before = await volumes.get(tx, volume.id)
         await volumes.save(tx, before, reset(before, status, service.runtime.now()))
 
-    await service.transact(work)
+    await service.database.transact(work)
 
 
 async def extend(service: VolumeService, context: Context, volume: Volume, size_gib: int, *, in_use: bool) -> None:
@@ -277,7 +278,7 @@ async def extend(service: VolumeService, context: Context, volume: Volume, size_
         new = new_extend(service.runtime, context, saved, size_gib)
         return await service.journal.insert(tx, new, service.runner.owner)
 
-    service.runner.run(await service.transact(work))
+    service.runner.run(await service.database.transact(work))
 
 
 async def retype(service: VolumeService, context: Context, volume: Volume, type_name: str) -> None:
@@ -300,11 +301,12 @@ async def retype(service: VolumeService, context: Context, volume: Volume, type_
         after = changed(
             before, service.runtime.now(), type_id=kind.id, type_name=kind.name, is_multiattach=is_multiattach
         )
+        await types.rely_on(tx, kind.id)
         await tx.lock("quota", before.project_id, "volumes")
         await quota_of_type(tx, after)
         await volumes.save(tx, before, after)
 
-    await service.transact(work)
+    await service.database.transact(work)
 
 
 async def delete(
@@ -317,6 +319,7 @@ async def delete(
     action = Action.FORCE_DELETE if force else Action.DELETE
 
     async def work(tx: Transaction) -> tuple[FlowRecord | None, list[str]]:
+        await tx.lock("volume", volume.id)  # of deletes at once one begins the flow
         before = await volumes.get(tx, volume.id)
         if force and before.attachments:
             raise InvalidVolume(reason="Volume must be detached before it is deleted by force.")
@@ -336,7 +339,7 @@ async def delete(
         new = new_delete(service.runtime, context, saved, others, [snapshot.id for snapshot in taken])
         return await service.journal.insert(tx, new, service.runner.owner), others
 
-    record, others = await service.transact(work)
+    record, others = await service.database.transact(work)
     for flow_id in others:
         service.runner.cancel(flow_id)
     if record is not None:

@@ -14,7 +14,6 @@ from pileus.foundation.flow.journal import SqlJournal
 from pileus.foundation.flow.model import DONE
 from pileus.foundation.runtime import Runtime
 from pileus.volume.flows import create_volume, delete_volume, extend_volume, snapshot_volume
-from pileus.volume.service import transact
 
 FLOWS: tuple[Flow, ...] = (
     create_volume.CREATE_VOLUME,
@@ -60,7 +59,7 @@ class FollowingJournal:
                 await self._follow[row["name"]](tx, row["params"])
             return bool(row["is_cancelled"])
 
-        is_cancelled = await transact(self._database, work)
+        is_cancelled = await self._database.transact(work)
         self._journal.announce(entry)
         return is_cancelled
 

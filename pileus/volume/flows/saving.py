@@ -16,7 +16,7 @@ async def save_volume(service: VolumeService, volume_id: str, change: Change) ->
     async def work(tx: Transaction) -> Volume | None:
         return await save_in(tx, volume_id, change)
 
-    return await service.transact(work)
+    return await service.database.transact(work)
 
 
 async def save_in(tx: Transaction, volume_id: str, change: Change) -> Volume | None:
@@ -46,7 +46,7 @@ async def save_failure(
             text=text,
         )  # fmt: skip
 
-    await service.transact(work)
+    await service.database.transact(work)
 
 
 async def add_message(

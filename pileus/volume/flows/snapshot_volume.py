@@ -94,7 +94,7 @@ async def not_taken(step: StepContext[VolumeService], params: SnapshotParams, er
             event_id=CREATE_EVENT, text=f"create snapshot: {error.text}",
         )  # fmt: skip
 
-    await service.transact(work)
+    await service.database.transact(work)
 
 
 async def not_dropped(step: StepContext[VolumeService], params: SnapshotParams, error: errors.Error) -> None:
@@ -110,7 +110,7 @@ async def not_dropped(step: StepContext[VolumeService], params: SnapshotParams, 
             event_id=DELETE_EVENT, text=f"delete snapshot: {error.text}",
         )  # fmt: skip
 
-    await service.transact(work)
+    await service.database.transact(work)
 
 
 CREATE_SNAPSHOT = Flow(

@@ -57,6 +57,11 @@ async def find_by_name(reader: Database | Transaction, name: str) -> VolumeType 
     return None if row is None else _type(row)
 
 
+async def hold(tx: Transaction, type_id: str) -> None:
+    """Until the transaction ends, nobody else changes or deletes the type, or comes to rely on it."""
+    await tx.lock("volume-type", type_id)
+
+
 async def put(tx: Transaction, kind: VolumeType) -> None:
     """Raises: Duplicate when another type has the name."""
     await tx.run(

@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from pileus.foundation.database import SqliteDatabase
 from pileus.foundation.http.app import App
 from pileus.foundation.http.client import Answer, InProcess
 from pileus.foundation.policy import Policy
@@ -22,6 +21,7 @@ from pileus.identity.app.sessions import LocalAuthenticator
 from pileus.identity.app.settings import Settings
 from pileus.identity.domain.passwords import Cost
 from pileus.identity.domain.token import Keyring
+from tests.databases import database_at
 
 T = TypeVar("T")
 
@@ -143,7 +143,7 @@ def in_project(name: str, domain: str = "default") -> dict[str, Any]:
 async def open_cloud(path: Path, settings: Settings | None = None, keys: Mapping[str, str] | None = None) -> Cloud:
     """Start identity on the database in `path`; a second start on the same path is the same cloud."""
     clock = MovedClock()
-    database = SqliteDatabase(path / "identity.sqlite", clock)
+    database = database_at(path / "identity.sqlite", clock)
     settings = settings if settings is not None else Settings()
     settings = msgspec.structs.replace(settings, password_cost=CHEAP)
     identity = build(database, clock, Keyring.first(KEY), Epoch(), settings, Sealer(KEY, clock))

@@ -239,7 +239,7 @@ def test_an_imported_hash_is_renewed_at_the_first_login(tmp_path: Path) -> None:
         user = await cloud.make("user", name="ann", password="x")
         old = bcrypt.hashpw(b"imported", bcrypt.gensalt(4)).decode()
         db = cloud.identity.database
-        await db.transact(lambda tx: users.replace_hash(tx, user["id"], old))
+        await db.transact(lambda tx: users.set_password(tx, user["id"], old, 0, None, 0))
         for _ in range(2):
             assert (await cloud.log_in("ann", "imported")).status == 201
         who = await users.find_credentials(db, user["id"])

@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from pileus.foundation.context import Caller, Context
-from pileus.foundation.database import SqliteDatabase
 from pileus.foundation.errors import Unauthorized
 from pileus.foundation.http.app import App
 from pileus.foundation.policy import Policy
@@ -21,6 +20,7 @@ from pileus.image.drivers.base import ImageStore
 from pileus.image.drivers.memory import MemoryStore
 from pileus.image.service import ImageSettings
 from pileus.image.store.tables import SCHEMA
+from tests.databases import database_at
 
 ROLES = {"reader": ("reader",), "member": ("member", "reader"), "admin": ("admin", "manager", "member", "reader")}
 
@@ -62,7 +62,7 @@ class ImageCloud:
 
     def __init__(self, directory: Path, limits: Limits | None = None, store: ImageStore | None = None, **settings: Any):
         self.runtime = Runtime("image")
-        self.database = SqliteDatabase(directory / "image.sqlite", self.runtime)
+        self.database = database_at(directory / "image.sqlite", self.runtime)
         self.store = store or MemoryStore(self.runtime)
         self.settings = ImageSettings(limits=limits or Limits(), **settings)
         self.service = build(self.database, self.store, self.runtime, self.settings)

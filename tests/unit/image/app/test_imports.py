@@ -6,7 +6,6 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from pileus.foundation.database import SqliteDatabase
 from pileus.foundation.runtime import Crashed, Runtime
 from pileus.image.app import images, imports, uploads
 from pileus.image.app.audit import audit
@@ -16,6 +15,7 @@ from pileus.image.drivers.memory import MemoryStore
 from pileus.image.service import ImageService, ImageSettings
 from pileus.image.store.tables import SCHEMA
 from tests.conftest import Run
+from tests.databases import database_at
 from tests.unit.image.app.test_uploads import ALICE, IMAGE, Mortal, anybody, queued, stream
 
 DATA = os.urandom(100_000)
@@ -35,7 +35,7 @@ async def status(service: ImageService) -> str:
 @contextlib.asynccontextmanager
 async def next_process(place: Path, memory: MemoryStore) -> AsyncIterator[ImageService]:
     runtime = Runtime("next")
-    database = SqliteDatabase(place / "image.sqlite", runtime)
+    database = database_at(place / "image.sqlite", runtime)
     service = build(database, memory.after_a_restart(runtime), runtime, ImageSettings())
     await start(service)
     yield service
@@ -50,7 +50,7 @@ def test_a_process_may_die_at_any_seam_of_an_import(tmp_path: Path, run: Run) ->
         place.mkdir()
         mortal = Mortal(10**9)
         memory = MemoryStore(mortal)
-        database = SqliteDatabase(place / "image.sqlite", mortal)
+        database = database_at(place / "image.sqlite", mortal)
         await database.migrate(SCHEMA)
         service = build(database, memory, mortal, ImageSettings())
         await queued(service)

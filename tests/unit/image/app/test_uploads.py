@@ -29,6 +29,7 @@ from pileus.image.service.receiving import BATCH
 from pileus.image.store import uploads as upload_rows
 from pileus.image.store.tables import SCHEMA
 from tests.conftest import Run
+from tests.databases import database_at
 from tests.unit.image.domain import samples
 
 MIB = 1 << 20
@@ -321,7 +322,7 @@ class Clock(Runtime):
 def test_an_upload_that_stands_still_is_given_up_and_one_that_lives_is_not(tmp_path: Path, run: Run) -> None:
     async def story() -> None:
         clock = Clock()
-        database = SqliteDatabase(tmp_path / "image.sqlite", clock)
+        database = database_at(tmp_path / "image.sqlite", clock)
         await database.migrate(SCHEMA)
         service = ImageService(database, MemoryStore(clock), clock, ImageSettings(abandoned_after_s=60, beat_s=10))
         await queued(service)
@@ -391,7 +392,7 @@ def test_a_process_may_die_at_any_seam_of_an_upload(tmp_path: Path, run: Run, ki
         place.mkdir()
         mortal, next_one = Mortal(10**9), Runtime("next")
         memory = MemoryStore(mortal)
-        database = SqliteDatabase(place / "image.sqlite", mortal)
+        database = database_at(place / "image.sqlite", mortal)
         await database.migrate(SCHEMA)
         store = FileStore(place / "images", mortal) if kind == "file" else memory
         service = ImageService(database, store, mortal, ImageSettings())
@@ -402,7 +403,7 @@ def test_a_process_may_die_at_any_seam_of_an_upload(tmp_path: Path, run: Run, ki
             await put(service, data)
             ended = True
         mortal.crash()
-        again = SqliteDatabase(place / "image.sqlite", next_one)
+        again = database_at(place / "image.sqlite", next_one)
         store = FileStore(place / "images", next_one) if kind == "file" else memory.after_a_restart(next_one)
         after = ImageService(again, store, next_one, ImageSettings())
         if ended:

@@ -20,6 +20,7 @@ from pileus.network.domain.subnet import NewSubnet, Subnet, SubnetChange, change
 from pileus.network.store import addresses, networks, ports, subnets
 from pileus.network.store.ports import StoredPort
 from pileus.network.store.tables import SCHEMA
+from tests.databases import database_at
 
 GAPS = sql("SELECT first_address, last_address FROM network_free WHERE subnet_id = 's' ORDER BY last_address")
 TAKEN = sql("SELECT address FROM network_addresses WHERE subnet_id = 's'")
@@ -73,7 +74,7 @@ def on_tables(cidr: str, story: Callable[[SqliteDatabase, Subnet], Awaitable[Non
 
     async def go() -> None:
         with tempfile.TemporaryDirectory() as directory:
-            database = SqliteDatabase(Path(directory) / "n.sqlite", Runtime("test"))
+            database = database_at(Path(directory) / "n.sqlite", Runtime("test"))
             made = subnet(cidr)
             await prepared(database, made)
             await story(database, made)
