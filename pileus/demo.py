@@ -36,7 +36,7 @@ CONSOLE_LINES = 8
 
 class DemoFailed(Error):
     code = "demo.failed"
-    message = "The first server is in ERROR: {reason}. Look at: pileus trace {server}"
+    message = "The first server is in ERROR: {reason} Why is in {file}; mend it, and do the same again."
 
 
 def run_demo(state_dir: Path, say: Say) -> None:
@@ -48,7 +48,7 @@ def run_demo(state_dir: Path, say: Say) -> None:
     _public_network(rest, say)
     network_id = _network(rest, say)
     _key(rest, state_dir, say)
-    server = _server(rest, image_id, flavor_id, network_id, say)
+    server = _server(rest, state_dir, image_id, flavor_id, network_id, say)
     say("")
     say(tracing.render(running.ask(state_dir, "GET", f"/v1/traces/{server['id']}"), tracing.terminal_width()))
     say("")
@@ -162,8 +162,13 @@ def key_file(state_dir: Path) -> Path:
     return state_dir / "demo-key"
 
 
-def _server(rest: Rest, image_id: str, flavor_id: str, network_id: str, say: Say) -> Any:
-    found = _named(rest.get("compute", "/servers", query={"name": f"^{SERVER}$"})["servers"], SERVER)
+def _server(rest: Rest, state_dir: Path, image_id: str, flavor_id: str, network_id: str, say: Say) -> Any:
+    """The first server, launched if it is not there; one in ERROR gives way to a new one."""
+    found = _named(rest.get("compute", "/servers/detail", query={"name": f"^{SERVER}$"})["servers"], SERVER)
+    if found is not None and found["status"] == "ERROR":
+        say(f"Deleting server {SERVER}, which is in ERROR ...")
+        rest.send("compute", "DELETE", f"/servers/{found['id']}")
+        found = None
     if found is None:
         say(f"Launching server {SERVER} ...")
         body = {
@@ -177,7 +182,8 @@ def _server(rest: Rest, image_id: str, flavor_id: str, network_id: str, say: Say
     while True:
         server = rest.get("compute", f"/servers/{found['id']}")["server"]
         if server["status"] == "ERROR":
-            raise DemoFailed(reason=server.get("fault", {}).get("message", "no reason is known"), server=SERVER)
+            reason = server.get("fault", {}).get("message", "no reason is known").rstrip(".")
+            raise DemoFailed(reason=f"{reason}.", file=state_dir / running.LOG)
         if server["status"] != "BUILD" or waited > LAUNCH_TIMEOUT_S:
             return server
         pause(0.2)

@@ -225,8 +225,8 @@ class Bus:
         except Exception as failure:
             if not isinstance(failure, errors.Error):
                 log.exception("%s.%s failed", topic, envelope.method)
-            elif not envelope.reply_to:
-                log.warning("%s.%s: %s", topic, envelope.method, failure)
+            elif failure.log or not envelope.reply_to:
+                log.warning("%s.%s: %s%s", topic, envelope.method, failure, f" ({failure.log})" if failure.log else "")
             error = errors.to_wire(failure)
         if envelope.reply_to and self._runtime.alive:
             self._note(envelope, "answered", topic)

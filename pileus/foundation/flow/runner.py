@@ -226,6 +226,9 @@ class _Attempt:
             line.events = trace.encode(self._context.trace.events)
             line.ended_at = self._runtime.now()
             if isinstance(output, errors.Error):
+                if output.log:  # for the operator of this process: it goes no further
+                    log.warning("flow %s of %s, step %s: %s (%s)", self._flow.name, self._record.subject, step.name,
+                                output, output.log)  # fmt: skip
                 line.state = "failed"
                 return output
             line.state, line.output = "done", output
