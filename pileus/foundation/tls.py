@@ -44,9 +44,14 @@ class Tls:
         return {"ssl_certfile": self.certificate, "ssl_keyfile": self.key} if self.certificate else {}
 
     def client(self) -> ssl.SSLContext:
-        """Checks who answers: by name, against the authority. Raises: TlsUnusable."""
+        """Checks who answers: by name, against the authority; proves who we are where that is asked.
+
+        Raises: TlsUnusable.
+        """
         try:
             context = ssl.create_default_context(cafile=self.authority or None)
+            if self.certificate:
+                context.load_cert_chain(self.certificate, self.key)
         except (OSError, ssl.SSLError) as error:
             raise TlsUnusable(what=self.authority, reason=str(error)) from error
         context.minimum_version = ssl.TLSVersion.TLSv1_2

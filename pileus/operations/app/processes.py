@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from pileus.foundation.bus import Delivery
+from pileus.foundation.bus.senders import by_host
 from pileus.foundation.database import Database, Transaction
 from pileus.foundation.errors import Error, Forbidden
 from pileus.operations.domain.process import Process, Watch, outlived
@@ -33,7 +34,8 @@ class Roll:
         self._watch = Watch()
 
     def serve(self) -> None:
-        self._operations.bus.serve(TOPIC, {"alive": self.alive, "leaving": self.leaving})
+        claims = {"alive": by_host, "leaving": by_host}
+        self._operations.bus.serve(TOPIC, {"alive": self.alive, "leaving": self.leaving}, claims)
         self._operations.runtime.spawn(self._keep_looking(), "roll of processes")
 
     async def alive(self, delivery: Delivery) -> None:

@@ -1,4 +1,4 @@
-"""What every bus promises, run in one process and through the socket of a hub."""
+"""What every bus promises: in one process, through the socket of a hub, over RabbitMQ."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -8,35 +8,36 @@ from typing import Any
 
 import pytest
 
-from pileus.foundation.bus import Broker, Bus, BusTimeout, Delivery, Fate
-from pileus.foundation.bus.socket import Hub, HubTransport
-from pileus.foundation.errors import Conflict, Error
+from pileus.foundation.bus import PARKED, Broker, Bus, BusTimeout, Delivery, Fate, Transport
+from pileus.foundation.bus.broker import Deliver
+from pileus.foundation.bus.opening import open_transport
+from pileus.foundation.bus.rabbitmq import RabbitTransport
+from pileus.foundation.bus.socket import Hub
+from pileus.foundation.errors import Conflict, Error, TooLarge
 from pileus.foundation.runtime import Runtime
 from pileus.foundation.trace import Event, Trace
 from tests.conftest import Run
+from tests.private_rabbitmq import PrivateRabbit
 
 
 class Net:
-    """A broker and processes on it, each with a runtime and a bus of its own."""
+    """Processes on one bus, each with a runtime and a transport of its own where there is no common memory."""
 
-    def __init__(self, kind: str, directory: Path, broker: Broker):
-        self.kind = kind
-        self.broker = broker
-        self.hub = Hub(broker)
-        self.path = directory / "bus.sock"
+    def __init__(self, fate: Callable[[str, bytes], Fate] | None):
+        self._fate = fate
         self._runtimes: list[Runtime] = []
-        self._transports: list[HubTransport] = []
+        self._transports: list[Transport] = []
+
+    async def start(self) -> None: ...
+    async def open(self, runtime: Runtime) -> Transport:
+        raise NotImplementedError
 
     async def process(self, name: str) -> Bus:
         runtime = Runtime(name)
+        transport = await self.open(runtime)
         self._runtimes.append(runtime)
-        if self.kind == "in process":
-            return Bus(self.broker, runtime)
-        transport = HubTransport(self.path, runtime)
         self._transports.append(transport)
-        bus = Bus(transport, runtime)
-        await transport.connect()
-        return bus
+        return Bus(transport, runtime)
 
     async def settle(self) -> None:
         """Wait until all who joined have been heard: a question that travels behind what they said."""
@@ -51,7 +52,72 @@ class Net:
             await transport.close()
         for runtime in self._runtimes:
             await runtime.stop()
-        self.hub.stop()
+
+
+class InProcess(Net):
+    async def start(self) -> None:
+        self.broker = Broker(self._fate)
+
+    async def open(self, runtime: Runtime) -> Transport:
+        return self.broker
+
+
+class ThroughHub(InProcess):
+    def __init__(self, fate: Callable[[str, bytes], Fate] | None, path: Path):
+        super().__init__(fate)
+        self._path = path
+
+    async def start(self) -> None:
+        await super().start()
+        self._hub = Hub(self.broker)
+        await self._hub.listen(self._path)
+
+    async def open(self, runtime: Runtime) -> Transport:
+        return await open_transport(f"hub://{self._path}", runtime)
+
+    async def end(self) -> None:
+        await super().end()
+        self._hub.stop()
+
+
+class Fateful(RabbitTransport):
+    """Meets the fate of its messages where they leave: the broker itself neither loses nor doubles."""
+
+    fate: Callable[[str, bytes], Fate] = staticmethod(lambda topic, message: Fate())
+    topics: set[str]
+
+    def ask(self, topic: str, message: bytes, timeout_s: float) -> None:
+        self.topics.add(topic)
+        for _ in range(self.fate(topic, message).copies):
+            super().ask(topic, message, timeout_s)
+
+    def cast(self, topic: str, message: bytes) -> None:
+        self.topics.add(topic)
+        for _ in range(self.fate(topic, message).copies):
+            super().cast(topic, message)
+
+    def consume(self, topic: str, deliver: Deliver) -> None:
+        self.topics.add(topic)
+        super().consume(topic, deliver)
+
+
+class OverRabbit(Net):
+    def __init__(self, fate: Callable[[str, bytes], Fate] | None, rabbit: PrivateRabbit):
+        super().__init__(fate)
+        self._rabbit = rabbit
+        self._topics: set[str] = set()
+
+    async def open(self, runtime: Runtime) -> Transport:
+        transport = Fateful(self._rabbit.url(), runtime)
+        transport.topics = self._topics
+        if self._fate is not None:
+            transport.fate = self._fate
+        await transport.connect(60.0)
+        return transport
+
+    async def end(self) -> None:
+        await super().end()
+        await self._rabbit.forget(self._topics)
 
 
 async def echo(delivery: Delivery) -> Any:
@@ -61,20 +127,25 @@ async def echo(delivery: Delivery) -> Any:
 Open = Callable[..., Any]
 
 
-@pytest.fixture(params=["in process", "socket"])
+@pytest.fixture(params=["in process", "socket", "rabbitmq"])
 def net(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
-    """`async with net(fate) as net:` gives a broker, and a hub where processes need one."""
+    """`async with net(fate) as net:` gives a bus that processes may join."""
 
     @asynccontextmanager
     async def opened(fate: Callable[[str, bytes], Fate] | None = None) -> AsyncIterator[Net]:
-        made = Net(request.param, tmp_path, Broker(fate))
-        if made.kind == "socket":
-            await made.hub.listen(made.path)
+        if request.param == "in process":
+            made: Net = InProcess(fate)
+        elif request.param == "socket":
+            made = ThroughHub(fate, tmp_path / "bus.sock")
+        else:
+            made = OverRabbit(fate, rabbit)
+        await made.start()
         try:
             yield made
         finally:
             await made.end()
 
+    rabbit = request.getfixturevalue("rabbit") if request.param == "rabbitmq" else None
     return opened
 
 
@@ -82,6 +153,12 @@ async def until(look: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not look():
             await asyncio.sleep(0.001)
+
+
+async def until_async(bus: Bus, depth: dict[str, int]) -> None:
+    async with asyncio.timeout(20):
+        while await bus.depth(["numbers"]) != depth:
+            await asyncio.sleep(0.01)
 
 
 def test_a_call_brings_back_what_the_handler_returned_and_its_events(net: Open, run: Run) -> None:
@@ -169,7 +246,7 @@ def test_messages_wait_for_a_consumer_to_come(net: Open, run: Run) -> None:
             for number in range(3):
                 sending.cast("numbers", "take", {"n": number})
             await made.settle()
-            assert await made.broker.depth() == {"numbers": 3}
+            assert await sending.depth(["numbers", "nothing"]) == {"numbers": 3}
             seen: list[int] = []
 
             async def take(delivery: Delivery) -> None:
@@ -178,7 +255,7 @@ def test_messages_wait_for_a_consumer_to_come(net: Open, run: Run) -> None:
             (await made.process("taking")).serve("numbers", {"take": take})
             await until(lambda: len(seen) == 3)
             assert seen == [0, 1, 2]
-            assert await made.broker.depth() == {}
+            await until_async(sending, {})
 
     run(work)
 
@@ -326,5 +403,35 @@ def test_a_consumer_that_closed_gets_nothing_more_and_the_next_gets_it(net: Open
             serve(await made.process("second"), "second")
             await until(lambda: len(seen) == 2)
             assert seen == [("first", 1), ("second", 2)]
+
+    run(work)
+
+
+def test_what_cannot_be_read_is_parked_and_others_go_on(net: Open, run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    async def work() -> None:
+        async with net() as made:
+            asking, serving = await made.process("asking"), await made.process("serving")
+            serving.serve("echo", {"echo": echo})
+            await made.settle()
+            asking._transport.cast("echo", b"\xc1 no envelope")
+            asking._transport.ask("echo", b"nor this", 10.0)
+            asking._transport.reply(asking._address, b"\xc1 no reply")
+            assert await asking.call("echo", "echo", {"n": 1}) == {"n": 1}
+            async with asyncio.timeout(20):
+                while await asking.depth() != {PARKED: 3}:
+                    await asyncio.sleep(0.01)
+            assert caplog.text.count("parked a message: it cannot be read") == 3
+
+    run(work)
+
+
+def test_a_message_beyond_the_limit_is_refused_to_its_sender(net: Open, run: Run) -> None:
+    async def work() -> None:
+        async with net() as made:
+            sending = await made.process("sending")
+            if isinstance(made, OverRabbit | ThroughHub):
+                with pytest.raises(TooLarge, match="are carried"):
+                    sending.cast("numbers", "take", {"body": bytes((64 << 20) + 1)})
+            assert await sending.depth(["numbers"]) == {}
 
     run(work)
