@@ -1,6 +1,6 @@
 """Every flow under every misfortune: afterwards it is complete, or nothing of it is left, and whoever looks sees why.
 
-A share of the seams is tried each time; `tools/simulate flows` tries all of them.
+A share of the seams is tried each time; with PILEUS_SHARE=1 all of them are.
 """
 
 import os
