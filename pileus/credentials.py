@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from pileus.rest import Rest
 from pileus.running import Facts, facts
 from pileus.secrets_file import FILE, Secrets
 
@@ -19,7 +20,14 @@ SHARED = {
 
 def admin_password(state_dir: Path) -> str:
     """As the first start made it; an administrator may have changed it since."""
-    return msgspec.json.decode((state_dir / FILE).read_bytes(), type=Secrets).admin_password
+    path = facts(state_dir).secrets_file or state_dir / FILE
+    return msgspec.json.decode(Path(path).read_bytes(), type=Secrets).admin_password
+
+
+def login(state_dir: Path) -> Rest:
+    """The administrator at the public API."""
+    found = facts(state_dir)
+    return Rest(found.url, "admin", admin_password(state_dir), authority=found.authority)
 
 
 def openrc(state_dir: Path) -> str:
@@ -30,7 +38,7 @@ def openrc(state_dir: Path) -> str:
         **SHARED,
         "OS_REGION_NAME": found.region,
         "OS_PASSWORD": admin_password(state_dir),
-    }
+    } | ({"OS_CACERT": found.authority} if found.authority else {})
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items())
 
 
@@ -54,4 +62,6 @@ def clouds_yaml(state_dir: Path, name: str = "pileus") -> str:
         f"    region_name: {quoted(found.region)}",
         "    identity_api_version: 3",
     ]
+    if found.authority:
+        lines.append(f"    cacert: {quoted(found.authority)}")
     return "\n".join(lines) + "\n"

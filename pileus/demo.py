@@ -41,7 +41,13 @@ class DemoFailed(Error):
 
 def run_demo(state_dir: Path, say: Say) -> None:
     """Make what is missing, show the first server's 28 steps and console, tell how to log in."""
-    rest = Rest(running.facts(state_dir).url, "admin", credentials.admin_password(state_dir))
+    server, network_id = show_first_server(state_dir, say)
+    _tell(state_dir, server, network_id, say)
+
+
+def show_first_server(state_dir: Path, say: Say) -> tuple[Any, str]:
+    """Make what is missing, show the first server's 28 steps and console; returns it and the id of its network."""
+    rest = credentials.login(state_dir)
     hypervisor = running.facts(state_dir).hypervisor
     image_id = _image(rest, state_dir, hypervisor, say)
     flavor_id = _flavors(rest, say)
@@ -56,7 +62,7 @@ def run_demo(state_dir: Path, say: Say) -> None:
         _console(rest, server, say)
     else:
         say(f"Server {SERVER} is {server['status']}.")
-    _tell(state_dir, server, network_id, say)
+    return server, network_id
 
 
 def _named(listed: list[Any], name: str) -> Any | None:

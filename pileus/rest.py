@@ -9,10 +9,11 @@ from pileus.foundation.http.plain_client import PlainClient
 
 
 class Rest:
-    """A login of one user in one project of the same name."""
+    """A login of one user in one project of the same name; `authority` is whose certificates are believed."""
 
-    def __init__(self, url: str, user: str, password: str):
-        answer = PlainClient(url).request(
+    def __init__(self, url: str, user: str, password: str, *, authority: str = ""):
+        self._authority = authority
+        answer = PlainClient(url, authority=authority).request(
             "POST",
             "/identity/v3/auth/tokens",
             {
@@ -52,7 +53,7 @@ class Rest:
         base = {"network": "/v2.0", "image": "/v2"}.get(service, "")
         target = f"{parts.path}{base}{path}" + (f"?{urlencode(query)}" if query else "")
         sent = {"x-auth-token": self._token, **(headers or {})}
-        client = PlainClient(f"{parts.scheme}://{parts.netloc}", timeout_s)
+        client = PlainClient(f"{parts.scheme}://{parts.netloc}", timeout_s, authority=self._authority)
         answer = client.request(method, target, body, sent, chunks)
         if answer.status >= 400:
             raise refusal(answer, service)

@@ -11,7 +11,6 @@ import msgspec
 from pileus import credentials, running
 from pileus.foundation.detach import pause
 from pileus.foundation.errors import NotFound
-from pileus.rest import Rest
 
 FINAL = frozenset({"active", "failed", "stuck"})
 
@@ -34,7 +33,7 @@ def find_server(state_dir: Path, server: str) -> str:
     """The id of a server given by id or name, whosever it is. Raises: NotFound."""
     if len(server) == 36 and server.count("-") == 4:
         return server
-    rest = Rest(running.facts(state_dir).url, "admin", credentials.admin_password(state_dir))
+    rest = credentials.login(state_dir)
     listed = rest.get("compute", "/servers", query={"all_tenants": "1", "name": f"^{server}$"})["servers"]
     found = [one["id"] for one in listed if one["name"] == server]
     if not found:

@@ -1,47 +1,27 @@
 """How a process of many reaches the bus."""
 
 from pathlib import Path
-from typing import Any, Protocol
+from urllib.parse import urlsplit
 
-from pileus.foundation.bus.broker import Broker
-from pileus.foundation.bus.socket import Hub, HubTransport
+from pileus.foundation.bus.broker import Broker, Transport
+from pileus.foundation.bus.opening import open_transport
+from pileus.foundation.bus.socket import Hub
 from pileus.foundation.config_file import WrongConfig
 from pileus.foundation.runtime import Runtime
 from pileus.wiring import opening
 from pileus.wiring.settings import Settings
 
-
-class BusLine(Protocol):
-    """A process' way to the bus."""
-
-    transport: Any
-
-    async def close(self) -> None: ...
+KINDS = ("hub", "amqp", "amqps")
+PATIENCE_S = 60.0  # with a bus that starts when we do
 
 
-class HubLine:
-    """Through the socket file of the process that has the part `hub`."""
-
-    def __init__(self, path: Path, runtime: Runtime):
-        self._path, self._runtime = path, runtime
-        self.transport = HubTransport(path, runtime)
-
-    async def open(self) -> None:
-        await self.transport.connect(timeout_s=60.0)
-
-    async def close(self) -> None:
-        await self.transport.close()
-
-
-async def open_bus(settings: Settings, runtime: Runtime) -> BusLine:
+async def open_bus(settings: Settings, runtime: Runtime) -> Transport:
     """Raises: WrongConfig, Unavailable."""
     url = opening.bus_url(settings)
-    scheme, _, rest = url.partition("://")
-    if scheme == "hub":
-        line = HubLine(Path(rest), runtime)
-        await line.open()
-        return line
-    raise WrongConfig(where="bus.url", what=f"there is no bus {scheme}://.")
+    scheme = urlsplit(url).scheme
+    if scheme not in KINDS:
+        raise WrongConfig(where="bus.url", what=f"there is no bus {scheme}://. There are: {', '.join(KINDS)}.")
+    return await open_transport(url, runtime, tls=opening.tls_of(settings), timeout_s=PATIENCE_S)
 
 
 class HubPart:

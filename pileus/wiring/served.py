@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any, Protocol, runtime_checkable
 
 from pileus.foundation.bus import Bus
+from pileus.foundation.bus.broker import Transport as Line
 from pileus.foundation.config_file import WrongConfig
 from pileus.foundation.database import open_database
 from pileus.foundation.http.app import Receive, Scope, Send
@@ -23,7 +24,7 @@ from pileus.operations.domain.process import Process as Announced
 from pileus.operations.peers.announcing import Announcer
 from pileus.secrets_file import Secrets
 from pileus.wiring import opening
-from pileus.wiring.bus import BusLine, HubPart, open_bus
+from pileus.wiring.bus import HubPart, open_bus
 from pileus.wiring.ground import VERSION, Ground
 from pileus.wiring.settings import Settings
 
@@ -74,7 +75,7 @@ class Process:
         self._remote: list[SocketTransport] = []
         self._begun: list[Part] = []
         self._listeners: list[Listener] = []
-        self._line: BusLine
+        self._line: Line
         self._ground: Ground
         self._state: StateDirectory | None = None
         self._announcer: Announcer | None = None
@@ -109,7 +110,7 @@ class Process:
         if "hub" in self._parts:
             await self._open_hub()
         self._line = await open_bus(settings, runtime)
-        bus = Bus(self._line.transport, runtime)
+        bus = Bus(self._line, runtime)
         self._ground = Ground(settings, runtime, bus, secrets, cache(self._reach), database, is_alone=False)
         for part in self._build():
             await part.start()

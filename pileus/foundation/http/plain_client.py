@@ -30,11 +30,12 @@ class _FileConnection(http.client.HTTPConnection):
 
 
 class PlainClient:
-    """`where` is a base URL or the path of a socket file."""
+    """`where` is a base URL or the path of a socket file; `authority` a file with whose certificates are believed."""
 
-    def __init__(self, where: str | Path, timeout_s: float = 60.0):
+    def __init__(self, where: str | Path, timeout_s: float = 60.0, *, authority: str = ""):
         self._where = where
         self._timeout_s = timeout_s
+        self._authority = authority
 
     def request(
         self,
@@ -65,5 +66,10 @@ class PlainClient:
         if isinstance(self._where, Path):
             return _FileConnection(self._where, self._timeout_s), ""
         parts = urlsplit(self._where)
-        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        return kind(parts.hostname or "localhost", parts.port, timeout=self._timeout_s), parts.path.rstrip("/")
+        host, path = parts.hostname or "localhost", parts.path.rstrip("/")
+        if parts.scheme != "https":
+            return http.client.HTTPConnection(host, parts.port, timeout=self._timeout_s), path
+        import ssl
+
+        trust = ssl.create_default_context(cafile=self._authority or None)
+        return http.client.HTTPSConnection(host, parts.port, timeout=self._timeout_s, context=trust), path
