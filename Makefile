@@ -4,6 +4,10 @@
 # make setup   what both need: system packages and .venv
 #
 # HYPERVISOR=fake needs neither root nor QEMU; STATE=DIR and PORT=N choose another place.
+#
+# make cluster        the same cloud as many processes: PostgreSQL, RabbitMQ, two copies of each API behind HAProxy,
+#                     three hosts in namespaces of their own; needs root. Its guests are fake: HYPERVISOR=libvirt
+# make cluster-down   stop it; its state stays, unless CLEAN=1
 
 SHELL := /bin/bash
 HYPERVISOR ?= libvirt
@@ -14,12 +18,17 @@ up_options := $(options) $(if $(PORT),--port $(PORT)) --hypervisor $(HYPERVISOR)
 # Bridges, taps and guests are root's; a fake cloud is anybody's.
 as_root := $(if $(filter libvirt,$(HYPERVISOR)),$(if $(filter 0,$(shell id -u)),,sudo))
 
+# A cluster's guests are fake unless somebody says otherwise; its nodes are namespaces, which are root's.
+cluster := $(if $(filter 0,$(shell id -u)),,sudo) .venv/bin/python -m tools.cluster $(options)
+cluster_options := $(if $(filter file,$(origin HYPERVISOR)),,--hypervisor $(HYPERVISOR))
+cluster_options += $(if $(CLUSTER_NETWORK),--network $(CLUSTER_NETWORK))
+
 scripts := tools/lib.sh tools/setup tools/hypervisor tools/run-tests tools/conformance .ci/run
 # The guest's shell is busybox: it slices strings, and udhcpc hands it variables.
 guest_scripts := $(addprefix pileus/guest_image/files/,init rcS dhcp cloud curl as-root poweroff)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down test lint format clean
+.PHONY: help setup up down cluster cluster-down test lint format clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -35,6 +44,14 @@ endif
 
 down:
 	@if [ -x .venv/bin/pileus ]; then $(as_root) .venv/bin/pileus down $(options); \
+	else echo "pileus: nothing was set up here, so nothing runs"; fi
+
+cluster:
+	@tools/setup --cluster
+	@$(cluster) up $(cluster_options)
+
+cluster-down:
+	@if [ -x .venv/bin/python ]; then $(cluster) down $(if $(CLEAN),--clean); \
 	else echo "pileus: nothing was set up here, so nothing runs"; fi
 
 test:
