@@ -25,7 +25,7 @@ from pileus.foundation.trace import Trace
 
 CONDUCTOR = "conductor"
 SCHEDULER = "scheduler"
-ENDED = "compute.flow-ended"  # the channel on which ended flows are announced
+NEWS = "compute.flows"  # the channel on which flows that ended or were cancelled are announced
 
 
 def host_topic(host: str) -> str:
@@ -119,6 +119,11 @@ class Compute:
             request_id=request_id, record=record,
         )  # fmt: skip
 
+    def cancel(self, flow_id: str) -> None:
+        """Wake the flow that a transaction has just cancelled, wherever it runs; it hears of it soon in any case."""
+        self.runner.cancel(flow_id)
+        self.bus.publish(NEWS, "cancelled", {"flow_id": flow_id})
+
     def own_authority(self) -> Authority:
         """Acts with the service's rights alone."""
         return Authority(self.service_token)
@@ -132,15 +137,18 @@ def announcer(bus: Bus) -> Callable[[Ended], None]:
     """What a journal calls for every flow that ends."""
 
     def announce(ended: Ended) -> None:
-        bus.publish(ENDED, "ended", {"flow_id": ended.flow_id})
+        bus.publish(NEWS, "ended", {"flow_id": ended.flow_id})
 
     return announce
 
 
-def listen(bus: Bus, endings: Endings) -> None:
-    """Let `endings` hear of every flow that ends anywhere."""
+def listen(bus: Bus, endings: Endings, runner: Runner) -> None:
+    """Hear of every flow that ends or is cancelled anywhere."""
 
     def heard(event: str, args: dict[str, Any]) -> None:
-        endings.announce(args["flow_id"])
+        if event == "cancelled":
+            runner.cancel(args["flow_id"])
+        else:
+            endings.announce(args["flow_id"])
 
-    bus.subscribe(ENDED, heard)
+    bus.subscribe(NEWS, heard)

@@ -20,6 +20,7 @@ from pileus.volume.peers.image import Images
 from pileus.volume.peers.server import Servers
 
 CONDUCTOR = "volume-conductor"
+NEWS = "volume.flows"  # the channel on which cancelled flows are announced
 
 
 class VolumeSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +52,15 @@ class VolumeService:
     service_token: TokenSource
     liveness: Liveness
     whereabouts: Whereabouts
+
+    def cancel(self, flow_id: str) -> None:
+        """Wake the flow that a transaction has just cancelled, wherever it runs; it hears of it soon in any case."""
+        self.runner.cancel(flow_id)
+        self.bus.publish(NEWS, "cancelled", {"flow_id": flow_id})
+
+    def listen(self) -> None:
+        """Hear of every flow that is cancelled anywhere."""
+        self.bus.subscribe(NEWS, lambda event, args: self.runner.cancel(args["flow_id"]))
 
     def own_authority(self) -> Authority:
         """Acts with the service's rights alone."""

@@ -22,7 +22,7 @@ from pileus.compute.peers.image import Images
 from pileus.compute.peers.network import Networks
 from pileus.compute.peers.placement import Placement
 from pileus.compute.peers.volume import Volumes
-from pileus.compute.service import Compute, Endings, announcer, listen
+from pileus.compute.service import CONDUCTOR, Compute, Endings, announcer, listen
 from pileus.foundation.flow import Runner
 from pileus.foundation.flow.journal import SqlJournal
 from pileus.wiring.ground import Ground
@@ -42,9 +42,9 @@ def build(ground: Ground) -> Compute:
     """What the parts of compute in one process share."""
     token = ground.login("compute")
     endings = Endings()
-    listen(ground.bus, endings)
     journal = SqlJournal("compute", ground.database, ground.runtime, announcer(ground.bus))
     runner = Runner(journal, FLOWS, None, ground.runtime, lease_s=ground.settings.cloud.lease_s)
+    listen(ground.bus, endings, runner)
     cloud = ground.settings.cloud
     settings = replace(ground.settings.compute, default_zone=cloud.zone, heartbeat_s=cloud.heartbeat_s)
     compute = Compute(
@@ -75,6 +75,7 @@ class ComputePart:
         self._ground = ground
         self._parts = parts
         self.service = build(ground)
+        self.topic, self.runner = CONDUCTOR, self.service.runner
         if "compute-api" in parts:
             ground.serve("compute", API, self.service, POLICIES, "compute")
 
@@ -90,7 +91,7 @@ class ComputePart:
         compute, runtime = self.service, self._ground.runtime
         if self._ground.is_alone:
             await compute.runner.recover()
-        runtime.spawn(compute.runner.keep(), "leases of conductor")
+        runtime.spawn(compute.runner.keep(adopts="conductor" in self._parts), "leases of compute")
         if "conductor" in self._parts:
             runtime.spawn(keep_looking(compute), "power of servers")
             runtime.spawn(keep_house(compute), "housekeeping of compute")

@@ -9,7 +9,7 @@ from pileus import __version__
 from pileus.foundation.bus import Bus
 from pileus.foundation.database import Database
 from pileus.foundation.http.app import Api, App, Authenticator
-from pileus.foundation.http.authentication import ServiceLogin, TokenValidator
+from pileus.foundation.http.authentication import MAX_AGE_S, ServiceLogin, TokenValidator
 from pileus.foundation.http.client import Peer, Transport
 from pileus.foundation.metrics import Metrics
 from pileus.foundation.policy import Policy, RuleDefault
@@ -71,7 +71,7 @@ class Ground:
         """Each service validates with identity by itself and has a cache of its own."""
         return TokenValidator(
             _SOURCES.get(account, account), self.peer("identity", account), self.login(account), self.epoch,
-            self.runtime, caching=self.settings.cloud.caching,
+            self.runtime, max_age_s=None if self.is_alone else MAX_AGE_S, caching=self.settings.cloud.caching,
         )  # fmt: skip
 
     def sealer(self) -> Sealer:

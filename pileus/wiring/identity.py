@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from pileus.foundation import revocation
 from pileus.identity.api.policy import RULES
 from pileus.identity.api.routes import API
 from pileus.identity.app import service as identity_service
@@ -72,6 +73,8 @@ class IdentityPart:
         await identity_service.start(identity)
         ground.apps["identity"] = ground.app(API, identity, RULES, LocalAuthenticator(identity), "identity")
         serve_issued(identity, ground.bus)
+        if not ground.is_alone:
+            revocation.tell(ground.epoch, ground.bus)
 
     async def stop(self) -> None:
         await identity_service.stop(self.service)

@@ -20,6 +20,8 @@ class ImagePart:
         self.service = starting.build(
             ground.database, store, ground.runtime, settings.image, lease_s=settings.cloud.lease_s
         )
+        assert self.service.imports is not None
+        self.topic, self.runner = starting.TOPIC, self.service.imports.runner
         ground.serve("image", API, self.service, RULES, "image")
 
     async def start(self) -> None:

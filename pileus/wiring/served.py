@@ -9,10 +9,13 @@ from functools import cache
 from importlib import import_module
 from typing import Any, Protocol, runtime_checkable
 
+from pileus.foundation import revocation
 from pileus.foundation.bus import Bus
 from pileus.foundation.bus.broker import Transport as Line
 from pileus.foundation.config_file import WrongConfig
 from pileus.foundation.database import open_database
+from pileus.foundation.flow import Runner
+from pileus.foundation.flow.operators import LEFT
 from pileus.foundation.http.app import Receive, Scope, Send
 from pileus.foundation.http.client import InProcess, Transport
 from pileus.foundation.http.front import Front
@@ -64,6 +67,14 @@ class GoesOn(Protocol):
     async def go_on(self) -> None: ...
 
 
+@runtime_checkable
+class RunsFlows(Protocol):
+    """A part that runs flows, and the topic of all that can run them."""
+
+    topic: str
+    runner: Runner
+
+
 class Process:
     """One process of a cloud."""
 
@@ -107,11 +118,14 @@ class Process:
         if any(part not in WITHOUT_DATABASE for part in self._parts):
             database = open_database(opening.database_url(settings), runtime)
             await database.open()
+            for schema in import_module("pileus.wiring.schemas").SCHEMAS:
+                await database.migrate(schema, only_check=True)
         if "hub" in self._parts:
             await self._open_hub()
         self._line = await open_bus(settings, runtime)
         bus = Bus(self._line, runtime)
         self._ground = Ground(settings, runtime, bus, secrets, cache(self._reach), database, is_alone=False)
+        revocation.listen(self._ground.epoch, bus)
         for part in self._build():
             await part.start()
             self._begun.append(part)
@@ -185,13 +199,17 @@ class Process:
         """Answer what is under way, leave guests as they are, and let go; what was begun goes on elsewhere."""
         for listener in reversed(self._listeners):
             await listener.stop()
+        left = self._left()
+        if hasattr(self, "_ground"):
+            self._ground.bus.close()  # before flows stop, or we would be given what we leave
         await self._runtime.quiesce()
         for part in reversed([part for part in self._begun if not isinstance(part, HubPart)]):
             await part.stop()
+        for topic, flow_ids in left.items():
+            self._ground.bus.cast(topic, LEFT, {"flow_ids": flow_ids})
         if self._announcer is not None:
-            await self._announcer.leave()
+            self._announcer.leave()
         if hasattr(self, "_ground"):
-            self._ground.bus.close()
             await self._line.close()
             for transport in self._remote:
                 await transport.close()
@@ -202,6 +220,11 @@ class Process:
                 await part.stop()
         if self._state is not None:
             self._state.release()
+
+    def _left(self) -> dict[str, list[str]]:
+        """The flows that are under way here, by the topic of those who can go on with them."""
+        runners = [part for part in self._begun if isinstance(part, RunsFlows)]
+        return {part.topic: part.runner.under_way for part in runners if part.runner.under_way}
 
 
 def _maker(part: str) -> Callable[[Ground], Part]:

@@ -12,6 +12,7 @@ from pileus.volume.host.agent import Agent
 from pileus.volume.host.services import HostServices
 from pileus.volume.peers.image import Images
 from pileus.volume.peers.server import RestServers
+from pileus.volume.service import CONDUCTOR
 from pileus.wiring.ground import Ground
 
 
@@ -32,6 +33,7 @@ class VolumePart:
             settings=replace(settings.volume, zone=settings.cloud.zone),
             lease_s=settings.cloud.lease_s,
         )
+        self.topic, self.runner = CONDUCTOR, self.service.runner
         ground.serve("volume", API, self.service, POLICIES, "volume")
 
     async def start(self) -> None:

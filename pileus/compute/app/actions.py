@@ -1,5 +1,6 @@
 """What can be done to a server: each begins in one transaction with the flow that does it."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -16,12 +17,14 @@ from pileus.compute.flows.attach_volume import new_attach as attach_volume_flow
 from pileus.compute.flows.delete_server import new_delete
 from pileus.compute.flows.detach_volume import new_detach as detach_volume_flow
 from pileus.compute.flows.saving import record_action
+from pileus.compute.flows.watching import LOOK_AGAIN_S
 from pileus.compute.service import Compute, host_topic
 from pileus.compute.store import servers
 from pileus.foundation.context import Context
 from pileus.foundation.database import Transaction
 from pileus.foundation.errors import BadRequest, Error, Unavailable, from_wire
 from pileus.foundation.flow import FlowRecord, NewFlow
+from pileus.foundation.flow.model import OPEN
 
 
 async def act(
@@ -101,7 +104,7 @@ async def delete(
 
     record, cancelled = await compute.database.transact(work)
     for flow_id in cancelled:
-        compute.runner.cancel(flow_id)
+        compute.cancel(flow_id)
     if record is not None:
         compute.runner.run(record)
 
@@ -249,7 +252,7 @@ async def _run_to_its_end(
     try:
         await _begin_flow(compute, context, server, action, new, may_override_lock=may_override_lock)
         async with compute.runtime.timeout(compute.settings.call_timeout_s):
-            await ended.wait()
+            await _wait_for_end(compute, new.id, ended)
     except TimeoutError as slow:
         raise Unavailable("The host takes long; look at the server's actions for the outcome.") from slow
     finally:
@@ -257,6 +260,18 @@ async def _run_to_its_end(
     record = await compute.journal.get(new.id)
     if record is not None and record.error is not None:
         raise from_wire(record.error)
+
+
+async def _wait_for_end(compute: Compute, flow_id: str, ended: asyncio.Event) -> None:
+    """Return when the flow has ended: its announcement is only a nudge, and may be lost."""
+    while True:
+        try:
+            async with compute.runtime.timeout(LOOK_AGAIN_S):
+                await ended.wait()
+                return
+        except TimeoutError:
+            if await compute.journal.state_of(flow_id) not in OPEN:
+                return
 
 
 # -- images ---------------------------------------------------------------------------------------------------------

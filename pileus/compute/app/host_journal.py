@@ -53,8 +53,8 @@ class HostJournal:
     async def claim(self, flow_id: str, epoch: int, owner: str) -> FlowRecord | None:
         return await self._compute.journal.claim(flow_id, epoch, owner)
 
-    async def beat(self, flows: Sequence[tuple[str, int]]) -> None:
-        await self._compute.journal.beat(flows)
+    async def beat(self, flows: Sequence[tuple[str, int]]) -> dict[str, str]:
+        return await self._compute.journal.beat(flows)
 
     async def open_flows(self, home: str) -> list[FlowRecord]:
         return await self._compute.journal.open_flows(home)

@@ -63,7 +63,7 @@ async def settle(step: StepContext[Compute], params: DeleteParams) -> None:
 
 
 async def _hurry(compute: Compute, flow_id: str, home: str) -> None:
-    compute.runner.cancel(flow_id)
+    compute.cancel(flow_id)
     if home.startswith("host:"):
         compute.bus.cast(host_topic(home[5:]), "cancel", {"flow_id": flow_id})
 

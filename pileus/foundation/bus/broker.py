@@ -66,6 +66,10 @@ class Transport(Protocol):
         """
         ...
 
+    def watch(self, listen: Callable[[bool], None]) -> None:
+        """Call `listen` with False when the way breaks, with True when it is there again and everything declared."""
+        ...
+
     async def close(self) -> None:
         """Let go, once what was sent is on its way."""
         ...
@@ -151,6 +155,9 @@ class Broker:
     def waiting(self) -> dict[str, int]:
         """What `depth` tells; here it is known at once."""
         return {topic: len(waiting) for topic, waiting in self._waiting.items() if waiting}
+
+    def watch(self, listen: Callable[[bool], None]) -> None:
+        """In one process there is no way that could break."""
 
     async def close(self) -> None:
         """Nothing is held that would outlive this process."""

@@ -185,6 +185,10 @@ class Bus:
         self._delivers.append(deliver)
         self._transport.subscribe(channel, deliver)
 
+    def watch(self, listen: Callable[[bool], None]) -> None:
+        """Call `listen` when the way to the others breaks (False) and when it is there again (True)."""
+        self._transport.watch(listen)
+
     async def depth(self, topics: Collection[str] = ()) -> dict[str, int]:
         """Messages that wait, by topic; `PARKED` are those that nobody could handle. Raises: Unavailable."""
         self._runtime.check()

@@ -231,6 +231,7 @@ class HubTransport:
         self._depths: dict[str, asyncio.Future[dict[str, int]]] = {}
         self._line: _Line | None = None
         self._closed = False
+        self._watchers: list[Callable[[bool], None]] = []
         self.connections = 0
 
     async def connect(self, timeout_s: float = 10.0) -> None:
@@ -248,8 +249,12 @@ class HubTransport:
             self._line = None
             if self._closed:
                 return
+            for listen in self._watchers:
+                listen(False)
             log.warning("the bus is away; looking for it on %s", self._path)
             line = await self._dial()
+            for listen in self._watchers:
+                listen(True)
 
     async def _dial(self) -> _Line:
         loop = asyncio.get_running_loop()
@@ -275,6 +280,9 @@ class HubTransport:
             line.write(self._unsent.popleft())
         self._line = line
         self.connections += 1
+
+    def watch(self, listen: Callable[[bool], None]) -> None:
+        self._watchers.append(listen)
 
     async def close(self) -> None:
         self._closed = True

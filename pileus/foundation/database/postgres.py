@@ -113,13 +113,13 @@ class PostgresDatabase:
             self._pool.terminate()
             self._pool = None
 
-    async def migrate(self, schema: Schema) -> None:
-        """Processes that start at once wait for each other here. Raises: NewerState."""
+    async def migrate(self, schema: Schema, *, only_check: bool = False) -> None:
+        """Processes that start at once wait for each other here. Raises: NewerState, OlderState."""
 
         async def work(tx: Transaction) -> None:
             assert isinstance(tx, _PostgresTransaction)
             await tx.lock("pileus", "schema")
-            await migrate_in(tx, schema, tx.define)
+            await migrate_in(tx, schema, tx.define, only_check=only_check)
 
         await self.transact(work)
 

@@ -56,6 +56,13 @@ class NewerState(Unavailable):
     )
 
 
+class OlderState(Unavailable):
+    """The tables wait for an operator who brings them to this version."""
+
+    code = "database.older"
+    message = "The {service} tables are at version {found}, this program needs {known}: 'pileus db upgrade'."
+
+
 @dataclass(frozen=True)
 class Statement:
     """One SQL statement for both databases."""
@@ -159,7 +166,10 @@ class Database(Protocol):
         """Return when everything committed so far survives a power cut."""
         ...
 
-    async def migrate(self, schema: Schema) -> None: ...
+    async def migrate(self, schema: Schema, *, only_check: bool = False) -> None:
+        """Bring a service's tables to `schema`; `only_check` changes nothing. Raises: NewerState, OlderState."""
+        ...
+
     async def close(self) -> None: ...
     def abandon(self) -> None:
         """Let go as the kernel does when a process dies: what was not committed never happened."""
@@ -174,13 +184,17 @@ _WRITE_STAMP = sql(
 )
 
 
-async def migrate_in(tx: Transaction, schema: Schema, define: Callable[[str], Awaitable[None]]) -> None:
-    """Bring one service's tables to `schema` inside a transaction; `define` executes DDL. Raises: NewerState."""
+async def migrate_in(
+    tx: Transaction, schema: Schema, define: Callable[[str], Awaitable[None]], *, only_check: bool = False
+) -> None:
+    """`Database.migrate` inside a transaction; `define` executes DDL. Raises: NewerState, OlderState."""
     await define(_STAMPS)
     row = await tx.one(_READ_STAMP, service=schema.service)
     found = row["version"] if row else 0
     if found > schema.version:
         raise NewerState(service=schema.service, found=found, known=schema.version)
+    if only_check and found < schema.version:
+        raise OlderState(service=schema.service, found=found, known=schema.version)
     for migration in schema.migrations:
         if migration.number > found:
             for text in migration.statements:

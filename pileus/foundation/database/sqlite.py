@@ -157,11 +157,11 @@ class SqliteDatabase:
         finally:
             self._checkpointing = False
 
-    async def migrate(self, schema: Schema) -> None:
+    async def migrate(self, schema: Schema, *, only_check: bool = False) -> None:
         async def define(text: str) -> None:
             self._writer.execute(text)
 
-        await self.transact(lambda tx: migrate_in(tx, schema, define))
+        await self.transact(lambda tx: migrate_in(tx, schema, define, only_check=only_check))
 
     async def backup(self, target: Path) -> None:
         """Copy the whole database, as of one moment, into `target` while it is in use."""

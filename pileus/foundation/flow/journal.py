@@ -8,8 +8,10 @@ import msgspec
 from pileus.foundation import trace
 from pileus.foundation.database import Database, Transaction, sql
 from pileus.foundation.flow.model import (
+    CANCELLED,
     ENDED,
     FAILED,
+    LOST,
     RUNNING,
     Ended,
     Entry,
@@ -176,13 +178,18 @@ class SqlJournal:
             raise StaleEpoch(flow_id=entry.flow_id, epoch=entry.epoch)
         return row
 
-    async def beat(self, flows: Sequence[tuple[str, int]]) -> None:
-        async def work(tx: Transaction) -> None:
+    async def beat(self, flows: Sequence[tuple[str, int]]) -> dict[str, str]:
+        async def work(tx: Transaction) -> dict[str, str]:
+            news = {}
             for flow_id, epoch in flows:
-                await tx.run(self._sql.beat, id=flow_id, epoch=epoch)
+                row = await tx.one(self._sql.beat, id=flow_id, epoch=epoch)
+                if row is None:
+                    news[flow_id] = LOST
+                elif row["is_cancelled"]:
+                    news[flow_id] = CANCELLED
+            return news
 
-        if flows:
-            await self._database.transact(work)
+        return await self._database.transact(work) if flows else {}
 
     async def open_flows(self, home: str) -> list[FlowRecord]:
         return [_record(row) for row in await self._database.all(self._sql.open, home=home)]
@@ -253,7 +260,7 @@ class _Statements:
             f"SELECT id, name, home, state, epoch, created_at FROM {flows} WHERE subject = :subject "
             "AND state IN ('running', 'undoing', 'stuck') ORDER BY created_at, id"
         )
-        self.beat = sql(f"UPDATE {flows} SET beat = beat + 1 WHERE id = :id AND epoch = :epoch")
+        self.beat = sql(f"UPDATE {flows} SET beat = beat + 1 WHERE id = :id AND epoch = :epoch RETURNING is_cancelled")
         self.open = sql(
             f"SELECT * FROM {flows} WHERE home = :home AND state IN ('running', 'undoing') ORDER BY created_at, id"
         )

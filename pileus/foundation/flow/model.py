@@ -16,6 +16,7 @@ S = TypeVar("S")
 RUNNING, UNDOING, DONE, FAILED, STUCK = "running", "undoing", "done", "failed", "stuck"
 OPEN = (RUNNING, UNDOING)  # somebody must be at work on it
 ENDED = (DONE, FAILED)
+CANCELLED, LOST = "cancelled", "lost"
 
 
 class StaleEpoch(Conflict):
@@ -184,8 +185,12 @@ class Journal(Protocol):
         """Make `entry` true; returns whether the flow is to be cancelled. Raises: StaleEpoch."""
         ...
 
-    async def beat(self, flows: Sequence[tuple[str, int]]) -> None:
-        """Say of these (id, epoch) that somebody is still at work."""
+    async def beat(self, flows: Sequence[tuple[str, int]]) -> dict[str, str]:
+        """Say of these (id, epoch) that somebody is still at work.
+
+        Returns what their runner may not know yet, by id: CANCELLED when the flow is to unwind, LOST when somebody else
+        has it.
+        """
         ...
 
     async def open_flows(self, home: str) -> list[FlowRecord]:

@@ -7,9 +7,11 @@ from pileus.foundation.flow.journal import SqlJournal
 from pileus.foundation.flow.model import FAILED, STUCK, UNDOING, FlowRecord
 from pileus.foundation.flow.runner import Runner
 
+LEFT = "flows.left"
+
 
 def flow_methods(journal: SqlJournal, runner: Runner) -> dict[str, Handler]:
-    """Bus methods `flows.list`, `flows.show`, `flows.resume`, `flows.abandon`."""
+    """Bus methods `flows.list`, `flows.show`, `flows.resume`, `flows.abandon`, `flows.left`."""
 
     async def show_all(delivery: Delivery) -> list[dict[str, Any]]:
         return [flow_summary(record) for record in await journal.all_open()]
@@ -30,7 +32,14 @@ def flow_methods(journal: SqlJournal, runner: Runner) -> dict[str, Handler]:
         """Give a stuck flow up: what it left behind is the operator's to remove."""
         return await journal.set_state(delivery.args["flow_id"], FAILED, STUCK)
 
-    return {"flows.list": show_all, "flows.show": show, "flows.resume": resume, "flows.abandon": abandon}
+    async def left(delivery: Delivery) -> None:
+        """A process has ended in order and left these flows: nobody need wait for a lease."""
+        for flow_id in delivery.args["flow_ids"]:
+            await runner.adopt_now(flow_id)
+
+    return {
+        "flows.list": show_all, "flows.show": show, "flows.resume": resume, "flows.abandon": abandon, LEFT: left,
+    }  # fmt: skip
 
 
 def flow_summary(record: FlowRecord) -> dict[str, Any]:

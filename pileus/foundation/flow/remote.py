@@ -43,9 +43,8 @@ class BusJournal:
     async def write(self, entry: Entry) -> bool:
         return bool(await self._call("write", entry=_plain(entry)))
 
-    async def beat(self, flows: Sequence[tuple[str, int]]) -> None:
-        if flows:
-            await self._call("beat", flows=list(flows))
+    async def beat(self, flows: Sequence[tuple[str, int]]) -> dict[str, str]:
+        return dict(await self._call("beat", flows=list(flows))) if flows else {}
 
     async def open_flows(self, home: str) -> list[FlowRecord]:
         return msgspec.convert(await self._call("open"), list[FlowRecord])
@@ -84,7 +83,7 @@ def journal_methods(journal: Journal, home_of: Callable[[str], Awaitable[str]]) 
     async def beat(delivery: Delivery) -> Any:
         flows = [(flow_id, epoch) for flow_id, epoch in delivery.args["flows"]]
         await check(delivery, *(flow_id for flow_id, _ in flows))
-        await journal.beat(flows)
+        return await journal.beat(flows)
 
     async def open_flows(delivery: Delivery) -> Any:
         return _plain(await journal.open_flows(delivery.args["home"]))

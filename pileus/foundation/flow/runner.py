@@ -9,8 +9,10 @@ import msgspec
 
 from pileus.foundation import errors, trace
 from pileus.foundation.flow.model import (
+    CANCELLED,
     DONE,
     FAILED,
+    LOST,
     RUNNING,
     STUCK,
     UNDOING,
@@ -58,6 +60,7 @@ class Runner:
         self._lease_s = lease_s
         self.owner = f"{runtime.name}/{runtime.hex_id()[:8]}"
         self._running: dict[str, tuple[FlowRecord, StepContext[Any]]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._seen: dict[str, tuple[int, int, float]] = {}  # flow -> epoch, beat, since (own monotonic clock)
 
     # -- beginning ----------------------------------------------------------------------------------------
@@ -78,7 +81,8 @@ class Runner:
         if record.is_cancelled:
             context.cancelled.set()
         self._running[record.id] = (record, context)
-        self._runtime.spawn(self._guarded(flow, record, context), f"flow {record.name} {record.subject}")
+        work = self._guarded(flow, record, context)
+        self._tasks[record.id] = self._runtime.spawn(work, f"flow {record.name} {record.subject}")
 
     def cancel(self, flow_id: str) -> None:
         """Wake a step of this process that waits: its flow is to be cancelled."""
@@ -119,15 +123,31 @@ class Runner:
         self._seen = seen
         return adopted
 
-    async def keep(self) -> None:
-        """Renew leases and adopt what is abandoned, for ever."""
+    async def keep(self, *, adopts: bool = True) -> None:
+        """Renew leases, hear what was decided of our flows elsewhere, and adopt what is abandoned, for ever."""
         while True:
             await self._runtime.sleep(self._lease_s / 3)
             try:
-                await self._journal.beat([(record.id, record.epoch) for record, _ in self._running.values()])
-                await self.adopt_abandoned()
+                await self.renew()
+                if adopts:
+                    await self.adopt_abandoned()
             except errors.Error as error:
                 log.warning("leases of %s: %s", self.owner, error)
+
+    async def renew(self) -> None:
+        """Say of every flow here that somebody is at work; one that is to unwind is woken, a lost one left alone."""
+        news = await self._journal.beat([(record.id, record.epoch) for record, _ in self._running.values()])
+        for flow_id, what in news.items():
+            if what == CANCELLED:
+                self.cancel(flow_id)
+            elif what == LOST and flow_id in self._tasks:
+                log.warning("flow %s goes on elsewhere: it is left alone here", flow_id)
+                self._tasks[flow_id].cancel()
+
+    @property
+    def under_way(self) -> list[str]:
+        """The flows that run here now."""
+        return list(self._running)
 
     async def _adopt(self, head: FlowRecord) -> int:
         if head.id in self._running or (head.name, head.version) not in self._flows:
@@ -148,7 +168,8 @@ class Runner:
         except errors.Unavailable as error:  # the journal does not answer: the lease ends, somebody adopts
             log.warning("flow %s %s is left to be adopted: %s", record.name, record.id, error)
         finally:
-            self._running.pop(record.id, None)
+            if self._running.get(record.id, (None,))[0] is record:
+                del self._running[record.id], self._tasks[record.id]
 
     async def _run(self, flow: Flow, record: FlowRecord, context: StepContext[Any]) -> None:
         params = msgspec.convert(record.params, flow.params)

@@ -20,11 +20,11 @@ MOST = 10_000
 
 
 class _Remembered:
-    __slots__ = ("at", "caller", "epoch", "request_id")
+    __slots__ = ("at", "caller", "mark", "request_id")
 
-    def __init__(self, caller: Caller, epoch: int, at: float, request_id: str):
+    def __init__(self, caller: Caller, mark: object, at: float, request_id: str):
         self.caller = caller
-        self.epoch = epoch
+        self.mark = mark  # of the revocation epoch
         self.at = at
         self.request_id = request_id
 
@@ -65,17 +65,16 @@ class TokenValidator:
         if known is not None and self._holds(known, started):
             self._record(context, started, 0, known.request_id)
             return known.caller
-        epoch = self._epoch.value
-        caller = await self._validate(*key, context)
-        if self._caching:
+        mark, caller = await self._validate(*key, context)
+        if self._caching and mark is not None:
             if len(self._cache) >= MOST:
                 self._cache.clear()
-            self._cache[key] = _Remembered(caller, epoch, self._runtime.monotonic(), context.request_id)
+            self._cache[key] = _Remembered(caller, mark, self._runtime.monotonic(), context.request_id)
         self._record(context, started, self._runtime.now() - started, "")
         return caller
 
     def _holds(self, known: _Remembered, now: int) -> bool:
-        if known.epoch != self._epoch.value or known.caller.token_expires_at <= now:
+        if known.mark is not self._epoch.mark or known.caller.token_expires_at <= now:
             return False
         return self._max_age_s is None or self._runtime.monotonic() - known.at < self._max_age_s
 
@@ -94,15 +93,19 @@ class TokenValidator:
             )
         )
 
-    async def _validate(self, token: str, service_token: str, context: Context) -> Caller:
+    async def _validate(self, token: str, service_token: str, context: Context) -> tuple[object | None, Caller]:
+        """The caller, and the mark under which this may be remembered: of an epoch no newer than any answer's."""
+        mark = self._epoch.mark
         service = await self._ask(service_token, "", context) if service_token else None
         service_caller = caller_from(service.json()["token"], service_token) if service is not None else None
         trusted = service_caller is not None and "service" in service_caller.roles
         answer = await self._ask(token, service_token if trusted else "", context)
         body = answer.json()["token"]
-        if service_caller is None:
-            return caller_from(body, token)
-        return caller_from(body, token, service_caller)
+        heard = int(answer.headers.get("x-pileus-epoch", "0"))
+        if heard > self._epoch.value:  # the news of it is still on its way
+            self._epoch.advance(heard)
+            mark = self._epoch.mark if service is None else None
+        return mark, caller_from(body, token, service_caller)
 
     async def _ask(self, token: str, service_token: str, context: Context) -> Answer:
         """GET /v3/auth/tokens. With a trusted service token an expired one is looked at too."""

@@ -15,10 +15,11 @@ TRIM_EVERY = 512
 class IssueLog:
     """Bounded: the newest `most` are kept, and up to `TRIM_EVERY` more."""
 
-    def __init__(self, database: Database, runtime: Runtime, most: int):
+    def __init__(self, database: Database, runtime: Runtime, most: int, *, is_shared: bool = False):
         self._database = database
         self._runtime = runtime
         self._most = most
+        self._is_shared = is_shared
         self._waiting: dict[str, Issue] = {}
         self._is_due = False
         self._written = 0
@@ -52,4 +53,8 @@ class IssueLog:
 
     async def find(self, audit_id: str) -> Issue | None:
         """How the token with this audit id came to be; None when that is forgotten."""
-        return self._waiting.get(audit_id) or await access_log.find(self._database, audit_id)
+        found = self._waiting.get(audit_id) or await access_log.find(self._database, audit_id)
+        if found is None and self._is_shared:  # another process may be about to write it
+            await self._runtime.sleep(2 * WRITE_AFTER_S)
+            found = await access_log.find(self._database, audit_id)
+        return found

@@ -15,6 +15,6 @@ def serve_issued(identity: Identity, bus: Bus) -> None:
 
     async def issued(delivery: Delivery) -> dict[str, Any] | None:
         found = await identity.tokens.find_issue(delivery.args["audit_id"])
-        return None if found is None else msgspec.to_builtins(found) | {"process": identity.runtime.name}
+        return None if found is None else msgspec.to_builtins(found)
 
     bus.serve(TOPIC, {"issued": issued})

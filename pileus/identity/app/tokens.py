@@ -80,7 +80,7 @@ class Tokens:
 
     def __init__(self, database: Database, runtime: Runtime, keyring: Keyring, epoch: Epoch, settings: Settings):
         self.keyring = keyring  # replaced by a rotated one while running
-        self.issues = IssueLog(database, runtime, settings.access_log_rows)
+        self.issues = IssueLog(database, runtime, settings.access_log_rows, is_shared=settings.shares_database)
         self.validations: deque[Validation] = deque(maxlen=settings.validations_logged)
         self._database = database
         self._runtime = runtime
@@ -266,6 +266,7 @@ class Tokens:
             methods=token.methods,
             started_at=started_at,
             duration_us=max(self._runtime.now() - started_at, 0),
+            process=self._runtime.name,
         )
         self.issues.add(issue)
         return text

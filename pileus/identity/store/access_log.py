@@ -16,19 +16,20 @@ class Issue(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     methods: tuple[str, ...]
     started_at: int
     duration_us: int
+    process: str = ""  # that issued it
 
 
 _ADD = sql(
-    "INSERT INTO identity_access_log (audit_id, request_id, user_id, project_id, methods, started_at, duration_us)"
-    " VALUES (:audit_id, :request_id, :user_id, :project_id, :methods, :started_at, :duration_us)"
+    "INSERT INTO identity_access_log (audit_id, request_id, user_id, project_id, methods, started_at, duration_us,"
+    " process) VALUES (:audit_id, :request_id, :user_id, :project_id, :methods, :started_at, :duration_us, :process)"
 )
 _TRIM = sql(
     "DELETE FROM identity_access_log WHERE started_at <="
     " (SELECT started_at FROM identity_access_log ORDER BY started_at DESC LIMIT 1 OFFSET :most)"
 )
 _FIND = sql(
-    "SELECT audit_id, request_id, user_id, project_id, methods, started_at, duration_us FROM identity_access_log"
-    " WHERE audit_id = :audit_id"
+    "SELECT audit_id, request_id, user_id, project_id, methods, started_at, duration_us, process"
+    " FROM identity_access_log WHERE audit_id = :audit_id"
 )
 _COUNT = sql("SELECT COUNT(*) AS count FROM identity_access_log")
 
@@ -43,6 +44,7 @@ async def add(tx: Transaction, issue: Issue) -> None:
         methods=" ".join(issue.methods),
         started_at=issue.started_at,
         duration_us=issue.duration_us,
+        process=issue.process,
     )
 
 
@@ -63,6 +65,7 @@ async def find(db: Reads, audit_id: str) -> Issue | None:
         methods=tuple(row["methods"].split()),
         started_at=row["started_at"],
         duration_us=row["duration_us"],
+        process=row["process"],
     )
 
 

@@ -113,6 +113,12 @@ _CREDENTIALS = (
     "CREATE TABLE identity_bootstrap (id INTEGER PRIMARY KEY, digest TEXT NOT NULL)",
 )
 
+_ISSUED_BY = ("ALTER TABLE identity_access_log ADD COLUMN process TEXT NOT NULL DEFAULT ''",)
+
 SCHEMA = Schema(
-    "identity", (Migration(1, "first tables", _PROJECTS + _USERS + _ROLES + _CATALOG + _TOKENS + _CREDENTIALS),)
+    "identity",
+    (
+        Migration(1, "first tables", _PROJECTS + _USERS + _ROLES + _CATALOG + _TOKENS + _CREDENTIALS),
+        Migration(2, "which process issued a token", _ISSUED_BY),
+    ),
 )

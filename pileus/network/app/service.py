@@ -15,6 +15,7 @@ from pileus.foundation.runtime import Runtime
 from pileus.network.domain.quota import DEFAULTS
 from pileus.network.peers.hosts import BusHosts, Hosts
 from pileus.network.peers.servers import NoServers, Servers
+from pileus.network.store import agents
 
 T = TypeVar("T")
 
@@ -80,7 +81,11 @@ def network_service(
 ) -> NetworkService:
     """The service over a bus that reaches the hosts."""
     servers = servers or NoServers()
+
+    async def has_agent(host: str) -> bool:
+        return await agents.of_host(database, host) is not None
+
     return NetworkService(
-        database, runtime, bus, BusHosts(bus), settings or NetworkSettings(), servers,
+        database, runtime, bus, BusHosts(bus, has_agent), settings or NetworkSettings(), servers,
         Whereabouts(servers.host_of, runtime),
     )  # fmt: skip

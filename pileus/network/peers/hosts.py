@@ -1,6 +1,7 @@
 """What the network service tells the hosts: that something of theirs has changed. A nudge, never the truth."""
 
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from pileus.foundation.bus import Bus
@@ -48,8 +49,9 @@ class BusHosts:
     """Hosts behind the bus: casts `port_changed` {port_id, network_id}, `network_changed` and `peers_changed`
     {network_id}."""
 
-    def __init__(self, bus: Bus):
+    def __init__(self, bus: Bus, has_agent: Callable[[str], Awaitable[bool]]):
         self._bus = bus
+        self._has_agent = has_agent  # whether a host's agent has ever spoken, to this process or another
         self._known: set[str] = set()
 
     def heard_of(self, host: str) -> None:
@@ -67,8 +69,10 @@ class BusHosts:
 
     async def plug(self, host: str, port_id: str, network_id: str) -> None:
         if host not in self._known:
-            self.port_changed(host, port_id, network_id)
-            return
+            if not await self._has_agent(host):
+                self.port_changed(host, port_id, network_id)
+                return
+            self._known.add(host)
         args = {"port_id": port_id, "network_id": network_id}
         try:
             await self._bus.call(host_topic(host), "port_changed", args, timeout_s=PLUG_TIMEOUT_S, source="network")

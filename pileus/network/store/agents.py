@@ -30,8 +30,8 @@ async def find(db: Database | Transaction, agent_id: str) -> StoredAgent | None:
     return _stored(row) if row else None
 
 
-async def of_host(tx: Transaction, host: str) -> StoredAgent | None:
-    row = await tx.one(_OF_HOST, host=host)
+async def of_host(db: Database | Transaction, host: str) -> StoredAgent | None:
+    row = await db.one(_OF_HOST, host=host)
     return _stored(row) if row else None
 
 

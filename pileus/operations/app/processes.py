@@ -17,6 +17,8 @@ from pileus.operations.store import processes
 FORGET_US = 24 * 3600 * 1_000_000
 """For so long a process that died without a successor is shown."""
 
+OPEN_TO_HOSTS = {"alive": by_host, "leaving": by_host}
+
 log = logging.getLogger("pileus.operations")
 
 
@@ -34,8 +36,7 @@ class Roll:
         self._watch = Watch()
 
     def serve(self) -> None:
-        claims = {"alive": by_host, "leaving": by_host}
-        self._operations.bus.serve(TOPIC, {"alive": self.alive, "leaving": self.leaving}, claims)
+        self._operations.bus.serve(TOPIC, {"alive": self.alive, "leaving": self.leaving}, OPEN_TO_HOSTS)
         self._operations.runtime.spawn(self._keep_looking(), "roll of processes")
 
     async def alive(self, delivery: Delivery) -> None:

@@ -1,6 +1,7 @@
 """A process tells of itself: that it lives, again and again, and that it ends."""
 
 import logging
+from typing import Any
 
 import msgspec
 
@@ -10,7 +11,6 @@ from pileus.foundation.runtime import Runtime
 from pileus.operations.domain.process import Process
 
 TOPIC = "operations"
-LEAVE_S = 2.0
 
 log = logging.getLogger("pileus.operations")
 
@@ -29,17 +29,19 @@ class Announcer:
 
     async def _go_on(self) -> None:
         while True:
-            await self._tell("alive", self._process.heartbeat_s)
+            await self._tell()
             await self._runtime.sleep(self._process.heartbeat_s)
 
-    async def leave(self) -> None:
+    def leave(self) -> None:
         """This process ends, and nobody has to look for it."""
-        await self._tell("leaving", LEAVE_S)
+        self._bus.cast(TOPIC, "leaving", self._args())
 
-    async def _tell(self, method: str, timeout_s: float) -> None:
-        self._beats += 1
-        args = {"host": self._process.host, "process": msgspec.to_builtins(self._process), "beats": self._beats}
+    async def _tell(self) -> None:
         try:
-            await self._bus.call(TOPIC, method, args, timeout_s=timeout_s)
+            await self._bus.call(TOPIC, "alive", self._args(), timeout_s=self._process.heartbeat_s)
         except Error as error:
-            log.info("nobody heard that this process is %s: %s", method, error)
+            log.info("nobody heard that this process lives: %s", error)
+
+    def _args(self) -> dict[str, Any]:
+        self._beats += 1
+        return {"host": self._process.host, "process": msgspec.to_builtins(self._process), "beats": self._beats}

@@ -49,6 +49,7 @@ async def start(service: VolumeService, *, is_alone: bool = True) -> None:
     Embedded there is no other runner (`is_alone`): what is open is adopted at once. The hosts must be listening.
     """
     Conductor(service).serve()
+    service.listen()
     if is_alone:
         await service.runner.recover()
     service.runtime.spawn(service.runner.keep(), "leases of block storage")

@@ -341,6 +341,6 @@ async def delete(
 
     record, others = await service.database.transact(work)
     for flow_id in others:
-        service.runner.cancel(flow_id)
+        service.cancel(flow_id)
     if record is not None:
         service.runner.run(record)

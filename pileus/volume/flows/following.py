@@ -46,8 +46,8 @@ class FollowingJournal:
     async def claim(self, flow_id: str, epoch: int, owner: str) -> FlowRecord | None:
         return await self._journal.claim(flow_id, epoch, owner)
 
-    async def beat(self, flows: Sequence[tuple[str, int]]) -> None:
-        await self._journal.beat(flows)
+    async def beat(self, flows: Sequence[tuple[str, int]]) -> dict[str, str]:
+        return await self._journal.beat(flows)
 
     async def open_flows(self, home: str) -> list[FlowRecord]:
         return await self._journal.open_flows(home)

@@ -142,7 +142,7 @@ def test_a_host_reaches_no_flow_of_another_home(run: Run) -> None:
             self.touched.append(entry.flow_id)
             return False
 
-        async def beat(self, flows: Any) -> None:
+        async def beat(self, flows: Any) -> Any:
             self.touched.extend(flow_id for flow_id, _ in flows)
 
         async def open_flows(self, home: str) -> Any:
