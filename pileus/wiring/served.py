@@ -17,7 +17,8 @@ from pileus.foundation.database import open_database
 from pileus.foundation.flow import Runner
 from pileus.foundation.flow.operators import LEFT
 from pileus.foundation.http.app import Receive, Scope, Send
-from pileus.foundation.http.client import InProcess, Transport
+from pileus.foundation.http.client import InProcess
+from pileus.foundation.http.client import Transport as Carrier
 from pileus.foundation.http.front import Front
 from pileus.foundation.http.remote import SocketTransport
 from pileus.foundation.http.server import Listener, bind_tcp, listen
@@ -151,7 +152,7 @@ class Process:
             heartbeat_s=settings.cloud.heartbeat_s,
         )  # fmt: skip
 
-    def _reach(self, path: str) -> Transport:
+    def _reach(self, path: str) -> Carrier:
         """A service of this process directly, any other by its address."""
         if any(PATHS.get(part) == path for part in self._parts):
 

@@ -87,7 +87,10 @@ class Member:
 class Cluster:
     """Its own configuration, database and bus below one directory."""
 
-    def __init__(self, path: Path, *, database: str, bus: str, more: Mapping[str, Mapping[str, Any]] | None = None):
+    def __init__(
+        self, path: Path, *, database: str, bus: str, host_bus: Callable[[str], str] | None = None,
+        more: Mapping[str, Mapping[str, Any]] | None = None,
+    ):  # fmt: skip
         self.path = path
         self.config = path / "pileus.toml"
         self.state = path / "state"
@@ -95,7 +98,13 @@ class Cluster:
         self.runtime = Runtime("the cluster's test")
         self._ways: dict[str, _Way] = {}
         self._hosts: dict[str, Path] = {}
+        self._host_bus = host_bus
         self._settings = _settings(self.state, database, bus) | dict(more or {})
+
+    @property
+    def has_hub(self) -> bool:
+        """Whether the bus is a process of ours."""
+        return str(self._settings["bus"]["url"]).startswith("hub:")
 
     # -- life -----------------------------------------------------------------------------------------------------
     async def prepare(self, hosts: Sequence[str]) -> None:
@@ -112,9 +121,11 @@ class Cluster:
         self.secrets = json.loads((self.state / "secrets.json").read_text())
 
     async def add(self, name: str, *parts: str, host: str = "", **env: str) -> Member:
-        """Start one process more; with `host` it has that host's name and account alone."""
+        """Start one process more; with `host` it has that host's name and accounts alone."""
         if host:
             env = {"PILEUS_SECRETS__FILE": str(self._hosts[host]), "PILEUS_HOST__HOST_NAME": host} | env
+            if self._host_bus is not None:
+                env = {"PILEUS_BUS__URL": self._host_bus(host)} | env
         member = self.members[name] = Member(self, name, parts, env)
         await member.start()
         return member
@@ -230,8 +241,8 @@ def _settings(state: Path, database: str, bus: str) -> dict[str, Any]:
         "host": {"hypervisor": "fake"},
         "identity": {"password_cost": CHEAP},
         "compute": {"host_down_s": 5.0},
-        "volume": {"backends": ["fake"]},
-        "volume_host": {"backend": "fake"},
+        "volume": {"backends": ["b1"]},
+        "volume_host": {"backend": "b1", "driver": "fake"},
     }
 
 
@@ -252,9 +263,8 @@ def _toml(value: Any) -> str:
 
 
 @contextlib.asynccontextmanager
-async def cluster(path: Path, *, database: str, bus: str, hosts: Sequence[str] = ("one",)) -> AsyncIterator[Cluster]:
+async def cluster(made: Cluster, hosts: Sequence[str] = ("h1",)) -> AsyncIterator[Cluster]:
     """An empty cluster; its processes end with the block, and their logs are shown when something went wrong."""
-    made = Cluster(path, database=database, bus=bus)
     try:
         await made.prepare(hosts)
         yield made

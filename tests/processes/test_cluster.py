@@ -1,50 +1,49 @@
 """A cloud of one process for each part, several of what may be several: nothing but the configuration differs."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
+
+import pytest
 
 from tests.cloud import User
 from tests.conftest import Run
 from tests.processes.cluster import Cluster, cluster
+from tests.processes.conftest import MakeCluster
 
 Story = Callable[[Cluster], Awaitable[None]]
 
 
-def play(run: Run, path: Path, story: Story) -> None:
+def play(run: Run, make: MakeCluster, story: Story, hosts: Sequence[str] = ("h1",)) -> None:
     async def whole() -> None:
-        (path / "state").mkdir()
-        database, bus = f"sqlite:///{path}/state/pileus.db", f"hub://{path}/bus.sock"
-        async with cluster(path, database=database, bus=bus) as there:
+        async with cluster(make(), hosts) as there:
             await story(there)
 
     run(whole)
 
 
+async def begin(there: Cluster, *processes: tuple[str, str]) -> None:
+    """Start processes (name, parts) beside each other."""
+    await asyncio.gather(*(there.add(name, *parts.split(",")) for name, parts in processes))
+
+
+async def begin_hosts(there: Cluster, *hosts: str) -> None:
+    """The hypervisor hosts, the first of which holds the volumes; the cloud takes launches then."""
+    await asyncio.gather(
+        there.add("volume-host-1", "volume-host", host=hosts[0]),
+        *(there.add(f"compute-host-{number + 1}", "compute-host", host=host) for number, host in enumerate(hosts)),
+    )
+
+
 async def all_parts(there: Cluster) -> None:
-    """One process of each part, two of each that holds no state."""
-    await there.add("hub", "hub")
-    await asyncio.gather(
-        there.add("identity-1", "identity"),
-        there.add("image-1", "image"),
-        there.add("network-1", "network"),
-        there.add("volume-1", "volume"),
-        there.add("placement-1", "placement"),
-        there.add("operations-1", "operations"),
-    )
-    await asyncio.gather(
-        there.add("compute-api-1", "compute-api"),
-        there.add("compute-api-2", "compute-api"),
-        there.add("scheduler-1", "scheduler"),
-        there.add("scheduler-2", "scheduler"),
-        there.add("conductor-1", "conductor"),
-        there.add("conductor-2", "conductor"),
-    )
-    await asyncio.gather(
-        there.add("compute-host-one", "compute-host", host="one"),
-        there.add("volume-host-one", "volume-host", host="one"),
-    )
+    """One process of each part, two of each that holds no state of its own and costs little."""
+    if there.has_hub:
+        await there.add("hub", "hub")
+    names = ("identity", "image", "network", "volume", "placement", "operations")
+    await begin(there, *((f"{name}-1", name) for name in names))
+    several = ("compute-api", "scheduler", "conductor")
+    await begin(there, *((f"{name}-{number}", name) for name in several for number in (1, 2)))
+    await begin_hosts(there, "h1")
 
 
 async def prepared(there: Cluster) -> tuple[User, User, dict[str, Any]]:
@@ -72,8 +71,9 @@ DOES = {  # step of the launch -> the part whose process does it
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("kind", ["small", "large"])
 def test_a_launch_with_a_volume_goes_through_every_part_and_each_step_names_its_process(
-    tmp_path: Path, run: Run
+    kind: str, request: pytest.FixtureRequest, run: Run
 ) -> None:
     async def story(there: Cluster) -> None:
         await all_parts(there)
@@ -91,10 +91,10 @@ def test_a_launch_with_a_volume_goes_through_every_part_and_each_step_names_its_
         (attempt,) = trace["attempts"]
         assert attempt["missing"] == []
         where = {step["step"]: step["process"].rpartition("-")[0] for step in attempt["steps"] if not step["sub"]}
-        assert where == {step: part if part != "compute-host" else "compute-host" for step, part in DOES.items()}
+        assert where == DOES
         assert await audit(admin) == []
         await user.delete("compute", f"/servers/{server}")
         assert await user.at_rest(server, 60) is None
         assert await audit(admin) == []
 
-    play(run, tmp_path, story)
+    play(run, request.getfixturevalue(kind), story)

@@ -10,7 +10,7 @@ import logging
 import re
 import ssl
 from collections import deque
-from collections.abc import Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -99,6 +99,7 @@ class RabbitTransport:
         self._line: Line | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
+        self._watchers: list[Callable[[bool], None]] = []
         self.connections = 0
 
     # -- the connection -----------------------------------------------------------------------------------
@@ -128,6 +129,8 @@ class RabbitTransport:
             if self._closed:
                 return
             log.warning("RabbitMQ at %s is away (%s); looking for it", self._where, why)
+            for listen in self._watchers:
+                listen(False)
             tries = 0
             while True:
                 try:
@@ -179,7 +182,13 @@ class RabbitTransport:
         self.connections += 1
         self._unsent = deque(sorted(self._unsent, key=lambda parcel: parcel.number), MOST_WAITING)
         log.info("%s is on the bus at %s as %s", self._runtime.name, self._where, self._account)
+        if self.connections > 1:
+            for listen in self._watchers:
+                listen(True)
         self._flush()
+
+    def watch(self, listen: Callable[[bool], None]) -> None:
+        self._watchers.append(listen)
 
     async def close(self) -> None:
         self._closed = True
