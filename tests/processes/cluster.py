@@ -99,6 +99,7 @@ class Cluster:
         self._ways: dict[str, _Way] = {}
         self._hosts: dict[str, Path] = {}
         self._host_bus = host_bus
+        self._names = 0
         self._settings = _settings(self.state, database, bus) | dict(more or {})
 
     @property
@@ -155,6 +156,11 @@ class Cluster:
             for member in self.members.values()
             if member.is_running and any(PATHS.get(part) == path for part in member.parts)
         ]
+
+    def new_name(self, name: str) -> str:
+        """A name that nobody has yet."""
+        self._names += 1
+        return f"{name}-{self._names}"
 
     def logs(self) -> str:
         return "\n".join(f"== {member.name}\n{member.log.read_text()[-4000:]}" for member in self.members.values())

@@ -47,9 +47,14 @@ async def all_parts(there: Cluster) -> None:
 
 
 async def prepared(there: Cluster) -> tuple[User, User, dict[str, Any]]:
+    """An administrator, a new user, and what each of the user's launches is asked with."""
     admin = await there.admin()
-    user = await admin.create_user("somebody", await admin.create_project("theirs"))
-    flavor, image = await admin.create_flavor("small"), await admin.create_image("disk", visibility="public")
+    name = there.new_name("somebody")
+    user = await admin.create_user(name, await admin.create_project(f"of {name}"))
+    flavor, image = (
+        await admin.create_flavor(f"small for {name}"),
+        await admin.create_image("disk", visibility="public"),
+    )
     network = await user.create_network("net")
     return admin, user, {"flavor": flavor, "image": image, "networks": [{"uuid": network}]}
 

@@ -27,7 +27,7 @@ def open_database(url: str, runtime: Runtime) -> Database:
     """
     scheme, _, rest = url.partition("://")
     if scheme == "sqlite" and rest.startswith("/"):
-        return SqliteDatabase(Path(rest[1:]), runtime)
+        return SqliteDatabase(Path(rest[1:]), runtime, is_shared=True)
     if scheme in ("postgresql", "postgres"):
         from pileus.foundation.database.postgres import PostgresDatabase  # its driver is no part of an embedded cloud
 

@@ -50,8 +50,10 @@ class SqliteDatabase:
     CHECKPOINT_FRAMES = 2048  # pages in the WAL that call for a checkpoint
     WAL_BYTES = 12 << 20  # written ahead: a WAL that need not grow is synced without the file system's own journal
 
-    def __init__(self, path: Path, runtime: Runtime):
+    def __init__(self, path: Path, runtime: Runtime, *, is_shared: bool = False):
+        """`is_shared`: other processes use the file too, and what they append must not be written over."""
         self.path = path
+        self._is_shared = is_shared
         self._runtime = runtime
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # the WAL gets the same mode; there are secrets in it
         self._writer = _connect(path)
@@ -134,7 +136,7 @@ class SqliteDatabase:
         self._wal = os.open(f"{self.path}-wal", os.O_RDWR)
         self._index = os.open(f"{self.path}-shm", os.O_RDONLY)
         size = os.fstat(self._wal).st_size
-        if size < self.WAL_BYTES:
+        if size < self.WAL_BYTES and not self._is_shared:
             os.pwrite(self._wal, bytes(self.WAL_BYTES - size), size)
 
     def _frames(self) -> int:

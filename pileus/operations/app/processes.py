@@ -9,11 +9,12 @@ from pileus.foundation.bus import Delivery
 from pileus.foundation.bus.senders import by_host
 from pileus.foundation.database import Database, Transaction
 from pileus.foundation.errors import Error, Forbidden
-from pileus.operations.domain.process import Process, Watch, outlived
+from pileus.operations.domain.process import ENDED, Process, Watch, outlived
 from pileus.operations.peers.announcing import TOPIC
 from pileus.operations.service import Operations
 from pileus.operations.store import processes
 
+FORGET_ENDED_US = 60 * 1_000_000
 FORGET_US = 24 * 3600 * 1_000_000
 """For so long a process that died without a successor is shown."""
 
@@ -44,8 +45,8 @@ class Roll:
         await self._database.transact(lambda tx: processes.put(tx, process))
 
     async def leaving(self, delivery: Delivery) -> None:
-        process = self._read(delivery)
-        await self._database.transact(lambda tx: processes.remove(tx, [process.id]))
+        process = msgspec.structs.replace(self._read(delivery), beats=ENDED)
+        await self._database.transact(lambda tx: processes.put(tx, process))
 
     def _read(self, delivery: Delivery) -> Process:
         """Raises: NotThatHost. The bus has checked that `host` is the sender's, where it can tell."""
@@ -67,6 +68,7 @@ class Roll:
                 "last_heartbeat_s": max(wall - process.last_seen_at, 0) / 1_000_000,
             }
             for process in found
+            if not process.has_ended
         ]  # fmt: skip
 
     async def _look(self) -> list[Process]:
@@ -87,6 +89,7 @@ class Roll:
         """Forget who has a successor, and who has been gone for long."""
         now, wall = self._operations.runtime.monotonic(), self._operations.runtime.now()
         ids = outlived(found, {process.id: self._watch.state(process, now) for process in found})
+        ids += [process.id for process in found if process.has_ended and process.last_seen_at < wall - FORGET_ENDED_US]
 
         async def work(tx: Transaction) -> None:
             await processes.remove(tx, ids)

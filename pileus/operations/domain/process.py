@@ -8,6 +8,10 @@ BEATS_MISSED = 3
 """So many heartbeats a process may miss before it counts as down."""
 
 
+ENDED = 1 << 60
+"""The last heartbeat of a process that ended in order: none that comes late is newer."""
+
+
 class Process(msgspec.Struct, frozen=True, kw_only=True):
     """One process. `id` is new in each life; times are UTC microseconds."""
 
@@ -22,6 +26,10 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_s: float
     beats: int = 0
     last_seen_at: int = 0
+
+    @property
+    def has_ended(self) -> bool:
+        return self.beats >= ENDED
 
 
 class Watch:
