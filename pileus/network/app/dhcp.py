@@ -26,12 +26,11 @@ def is_served(subnet: Subnet) -> bool:
 
 async def ensure_port(tx: Transaction, service: NetworkService, network_id: str, host: str, now: int) -> None:
     """Have a DHCP port for the network on the host, if any of its subnets wants one; the caller is alone in it."""
-    served = [subnet for subnet in await subnets.of_network(tx, network_id) if is_served(subnet)]
-    if not served:
+    if await ports.dhcp_on_host(tx, [network_id], host):
         return
-    have = await ports.dhcp_of_networks(tx, [network_id])
+    served = [subnet for subnet in await subnets.of_network(tx, network_id) if is_served(subnet)]
     network = await networks.find(tx, network_id)
-    if network is None or any(stored.port.host == host for stored in have):
+    if network is None or not served:
         return
     port = await _new_port(tx, service, network, host, now)
     fixed = [item for subnet in served if (item := await _take_in(tx, port, subnet)) is not None]

@@ -48,11 +48,7 @@ async def _plan(service: NetworkService, asker: Asker, bound: Sequence[StoredPor
         return data_plane.HostPlan()
     db = service.database
     offered = await subnets.of_networks(db, ids)
-    dhcp = {
-        stored.port.network_id: stored.port
-        for stored in await ports.dhcp_of_networks(db, ids)
-        if stored.port.host == asker.host
-    }
+    dhcp = {stored.port.network_id: stored.port for stored in await ports.dhcp_on_host(db, ids, asker.host)}
     found = await networks.find_many(db, ids)
     tunnelled = [network.id for network in found if network.network_type in TUNNELS]
     peers = await tunnels.peers(service, asker.host, asker.tunnel, tunnelled)

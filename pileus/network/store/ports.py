@@ -20,6 +20,10 @@ _OF_HOST = sql(f"SELECT {_COLUMNS} FROM network_ports WHERE host = :host AND hos
 _DHCP_OF = sql(
     f"SELECT {_COLUMNS} FROM network_ports WHERE network_id IN :ids* AND device_owner = '{DHCP}' ORDER BY id"
 )
+_DHCP_ON_HOST = sql(
+    f"SELECT {_COLUMNS} FROM network_ports "
+    f"WHERE network_id IN :ids* AND host = :host AND host <> '' AND device_owner = '{DHCP}'"
+)
 _ELSEWHERE = sql(
     "SELECT network_id, host, mac, device_owner FROM network_ports "
     "WHERE network_id IN :ids* AND host <> '' AND host <> :host"
@@ -92,6 +96,11 @@ async def of_host(db: Database | Transaction, host: str) -> list[StoredPort]:
 async def dhcp_of_networks(db: Database | Transaction, ids: Sequence[str]) -> list[StoredPort]:
     """The DHCP ports of these networks, on whichever host."""
     return [_stored(row) for row in await db.all(_DHCP_OF, ids=list(ids))]
+
+
+async def dhcp_on_host(db: Database | Transaction, ids: Sequence[str], host: str) -> list[StoredPort]:
+    """The DHCP ports of these networks on one host."""
+    return [_stored(row) for row in await db.all(_DHCP_ON_HOST, ids=list(ids), host=host)]
 
 
 class HeldPort(NamedTuple):

@@ -45,7 +45,7 @@ _PORTS = (
     "CREATE INDEX network_ports_device ON network_ports (device_id, id)",
     "CREATE INDEX network_ports_host ON network_ports (host) WHERE host <> ''",
     # A launch asks for them; without this it would read every port of the network.
-    "CREATE INDEX network_ports_dhcp ON network_ports (network_id) WHERE device_owner = 'network:dhcp'",
+    "CREATE INDEX network_ports_dhcp ON network_ports (network_id, host) WHERE device_owner = 'network:dhcp'",
     "CREATE INDEX network_ports_router ON network_ports (router_id) WHERE router_id IS NOT NULL",
     # The invariant of allocation: nobody else has this address in this subnet.
     """CREATE TABLE network_addresses (
