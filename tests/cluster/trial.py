@@ -59,6 +59,16 @@ class Trial:
     def pileus(self, *words: str, code: int = 0) -> str:
         return self._run([sys.executable, "-m", "pileus", *words, "--state", str(self.state / "control")], code=code)
 
+    def cut_off_a_start(self) -> None:
+        """kill -9 of a start in its midst: the next one goes on from there."""
+        argv = [sys.executable, "-m", "tools.cluster", "--state", str(self.state), "up"]
+        start = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            until(lambda: (self.state / "postgres").exists() or None, "PostgreSQL's directory is being made")
+        finally:
+            start.kill()
+            start.wait()
+
     # -- as a user ------------------------------------------------------------------------------------------------
     @property
     def credentials(self) -> dict[str, str]:
@@ -75,15 +85,15 @@ class Trial:
         url = known["OS_AUTH_URL"].removesuffix("/identity/v3")
         return Rest(url, "admin", known["OS_PASSWORD"], authority=known["OS_CACERT"])
 
-    def launch(self, name: str, host: str, **more: Any) -> Any:
-        """A server of the demo's image on this host, once it is ACTIVE."""
+    def launch(self, name: str, host: str = "", **more: Any) -> Any:
+        """A server of the demo's image on this host (or any), once it is ACTIVE."""
         rest = self.rest()
         image = rest.get("image", "/images", query={"name": "tiny"})["images"][0]["id"]
         flavors = {one["name"]: one["id"] for one in rest.get("compute", "/flavors")["flavors"]}
         network = rest.get("network", "/networks", query={"name": "demo"})["networks"][0]["id"]
         body = {
             "name": name, "imageRef": image, "flavorRef": flavors["m1.tiny"], "networks": [{"uuid": network}],
-            "host": host, **more,
+            **({"host": host} if host else {}), **more,
         }  # fmt: skip
         made = rest.post("compute", "/servers", {"server": body}, version="2.74")["server"]
 

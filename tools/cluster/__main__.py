@@ -4,17 +4,21 @@
     python -m tools.cluster down      [--clean]      --clean removes its directory, too
     python -m tools.cluster status
     python -m tools.cluster drain     NAME           the proxy sends this copy nothing new
-    python -m tools.cluster restart   NAME           drained, stopped, started, back among the copies
+    python -m tools.cluster restart   NAME...        one after the other: drained, stopped, started, back again;
+                                                     "all": every process of Pileus
     python -m tools.cluster enter     NODE COMMAND   run a command on a node: control, volumes, host-1 ...
 
 Everything of it is below --state DIR (.pileus/cluster).
 """
 
 import argparse
+import contextlib
 import dataclasses
+import fcntl
 import ipaddress
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from tools.cluster import cluster as clusters
@@ -31,11 +35,34 @@ def main() -> int:
     try:
         if os.geteuid() != 0:
             raise Failed("a cluster needs namespaces, and they are root's: run 'make cluster' as root, or install sudo")
-        _COMMANDS[arguments.command](directory, arguments)
+        with _alone(directory, arguments.command):
+            _COMMANDS[arguments.command](directory, arguments)
     except Failed as failure:
         print(f"pileus: {failure}", file=sys.stderr)
         return 1
     return 0
+
+
+@contextlib.contextmanager
+def _alone(directory: Path, command: str) -> Iterator[None]:
+    """Two who change the same cluster come one after the other."""
+    if command not in ("up", "down", "restart") or (command != "up" and not directory.exists()):
+        yield
+        return
+    while True:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                say(f"waiting for another who changes the cluster in {directory}")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if directory.exists() and os.path.samestat(os.fstat(lock), directory.stat()):
+                yield
+                return
+        finally:
+            os.close(lock)
 
 
 def _parse() -> Arguments:
@@ -50,8 +77,9 @@ def _parse() -> Arguments:
     down = commands.add_parser("down", help="stop everything")
     down.add_argument("--clean", action="store_true", help="remove its directory, too")
     commands.add_parser("status", help="what runs")
-    for name, words in (("drain", "send a copy nothing new"), ("restart", "put another process in a copy's place")):
-        commands.add_parser(name, help=words).add_argument("name")
+    commands.add_parser("drain", help="send a copy nothing new").add_argument("names", nargs=1, metavar="NAME")
+    restart = commands.add_parser("restart", help="put other processes in the place of these")
+    restart.add_argument("names", nargs="+", metavar="NAME")
     enter = commands.add_parser("enter", help="run a command on a node")
     enter.add_argument("node")
     enter.add_argument("argv", nargs=argparse.REMAINDER, metavar="COMMAND")
@@ -108,11 +136,25 @@ def _status(directory: Path, arguments: Arguments) -> None:
 
 
 def _drain(directory: Path, arguments: Arguments) -> None:
-    _member(directory, arguments.name).drain(arguments.name)
+    cluster = _known(directory)
+    for name in _members(cluster, arguments.names):
+        cluster.drain(name)
 
 
 def _restart(directory: Path, arguments: Arguments) -> None:
-    _member(directory, arguments.name).restart(arguments.name)
+    cluster = _known(directory)
+    for name in _members(cluster, arguments.names):
+        cluster.restart(name)
+        say(f"{name} was replaced")
+
+
+def _members(cluster: Cluster, names: list[str]) -> list[str]:
+    if names == ["all"]:
+        return list(cluster.members)
+    for name in names:
+        if name not in cluster.members:
+            raise Failed(f"there is no process {name}. There are: {', '.join(cluster.members)}")
+    return names
 
 
 def _enter(directory: Path, arguments: Arguments) -> None:
@@ -121,13 +163,6 @@ def _enter(directory: Path, arguments: Arguments) -> None:
         raise Failed(f"there is no node {arguments.node}. There are: {', '.join(nodes)}")
     argv = [*nodes[arguments.node].enter(), *(arguments.argv or ["bash"])]
     os.execvp(argv[0], argv)  # noqa: S606
-
-
-def _member(directory: Path, name: str) -> Cluster:
-    found = _known(directory)
-    if name not in found.members:
-        raise Failed(f"there is no process {name}. There are: {', '.join(found.members)}")
-    return found
 
 
 _COMMANDS = {"up": _up, "down": _down, "status": _status, "drain": _drain, "restart": _restart, "enter": _enter}

@@ -12,7 +12,7 @@ from pathlib import Path
 from pileus.foundation.runtime import Runtime
 from tools.cluster import libvirt, parts
 from tools.cluster.authority import Authority
-from tools.cluster.nodes import Failed, Node, Process, join, lay, leave, plug, wait_until
+from tools.cluster.nodes import Failed, Node, Process, check_free, join, lay, leave, plug, wait_until
 from tools.cluster.parts import CONTROL, WIRE, Member, Shape
 from tools.cluster.services import Postgres, Proxy, Rabbit, password_in
 
@@ -61,6 +61,7 @@ class Cluster:
     # -- up -------------------------------------------------------------------------------------------------------
     def up(self) -> None:
         """When it returns, every part answers. Raises: Failed."""
+        check_free(self.link, self.shape.network)
         for name in ("log", "run", "etc", "secrets"):
             (self.directory / name).mkdir(mode=0o700 if name == "secrets" else 0o755, parents=True, exist_ok=True)
         (self.directory / FACTS).write_text(json.dumps(vars(self.shape)))

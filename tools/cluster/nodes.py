@@ -17,6 +17,11 @@ from shlex import quote
 INSIDE = "/run/cluster"  # where the cluster's directory is, seen from a node: short, and open to other users than root
 PATIENCE_S = 120.0
 _KEEPER = "import signal;signal.signal(17,signal.SIG_IGN);print('up',flush=True)\nwhile 1: signal.pause()"
+# Written down where it is started, not by us, who may be ended in between: keeper, pid, and when it began.
+_START = """log=$1 record=$2 keeper=$3; shift 3
+setsid "$@" </dev/null >>"$log" 2>&1 &
+echo "$keeper $! $(cut -d' ' -f22 "/proc/$!/stat")" >"$record.new" && mv "$record.new" "$record"
+"""
 _SPACES = ("--net", "--mount", "--uts", "--ipc", "--pid")
 
 
@@ -49,6 +54,13 @@ def began(stat: Path) -> int:
     return 0 if words[0] in "ZX" else int(words[19])
 
 
+def _has_word(cmdline: Path, word: str) -> bool:
+    try:
+        return word.encode() in cmdline.read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 class Node:
     """A node; nothing happens before `up`. `mounts` are directories of the cluster and where they belong on it."""
 
@@ -70,6 +82,7 @@ class Node:
         """Start the node unless it is up. Raises: Failed."""
         if self.pid:
             return
+        self._end_strays()
         self._record.parent.mkdir(parents=True, exist_ok=True)
         with (self._directory / "log" / f"node-{self.name}.log").open("ab") as log:
             keeper = subprocess.Popen(
@@ -86,7 +99,8 @@ class Node:
         binds = {str(self._directory): INSIDE, **{str(self._directory / here): at for here, at in self._mounts.items()}}
         lines = ["set -e; mount --make-rprivate /; mount -t tmpfs tmpfs /run; mkdir -p /run/lock /run/netns"]
         lines += [f"mkdir -p {quote(at)}; mount --bind {quote(here)} {quote(at)}" for here, at in binds.items()]
-        lines.append(f'hostname {self.name}; mount -t sysfs sysfs /sys || :; ip link set lo up; exec python3 -c "$0"')
+        lines.append(f"hostname {self.name}; mount -t sysfs sysfs /sys || :; ip link set lo up")
+        lines.append(f'exec python3 -c "$0" {quote(self._mark)}')
         return "\n".join(lines)
 
     def down(self) -> None:
@@ -95,14 +109,32 @@ class Node:
         if pid:
             os.kill(pid, signal.SIGKILL)
             wait_until(lambda: not self.pid, f"node {self.name} ends")
+        self._end_strays()
         self._record.unlink(missing_ok=True)
 
-    def enter(self, *, user: str = "") -> list[str]:
-        """What goes before a command to run it on this node. Raises: Failed."""
+    @property
+    def _mark(self) -> str:
+        """What only this node's keeper has in its command line."""
+        return f"node {self.name} of {self._directory}"
+
+    def _end_strays(self) -> None:
+        """End keepers that nobody wrote down, for who started them was ended in the midst of it."""
+        strays = [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline") if _has_word(path, self._mark)]
+        for pid in strays:
+            if began(Path(f"/proc/{pid}/stat")):
+                os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not any(began(Path(f"/proc/{pid}/stat")) for pid in strays), f"node {self.name} ends")
+
+    def enter(self, *, user: str = "", with_us: bool = True) -> list[str]:
+        """What goes before a command to run it on this node; `with_us`: it ends when we do. Raises: Failed."""
         if not self.pid:
             raise Failed(f"node {self.name} is down: run 'make cluster'")
-        as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"] if user else []
-        return ["nsenter", "-t", str(self.pid), "-n", "-m", "-u", "-i", "-p", *as_user]
+        inside = ["nsenter", "-t", str(self.pid), "-n", "-m", "-u", "-i", "-p"]
+        if not with_us:
+            return ["setsid", "--wait", *inside]  # nobody's Ctrl-C comes there
+        as_user = [f"--reuid={user}", f"--regid={user}", "--init-groups"] if user else []
+        bound = ["setpriv", "--pdeathsig", "KILL"]
+        return [*bound, *inside, *bound, *as_user]
 
     def run(self, *argv: str, stdin: str = "", user: str = "", env: Mapping[str, str] | None = None) -> str:
         return run([*self.enter(user=user), *argv], stdin=stdin, env=env)
@@ -119,7 +151,7 @@ class Process:
                  env: Mapping[str, str] | None = None):  # fmt: skip
         self.name, self.node = name, node
         self._argv, self._user, self._env = list(argv), user, dict(env or {})
-        self._record = directory / "run" / f"{name}.json"
+        self._record = directory / "run" / name
         self.log = directory / "log" / f"{name}.log"
 
     @property
@@ -127,21 +159,17 @@ class Process:
         """On its node; 0 when it does not run."""
         if not self.node.pid or not self._record.exists():
             return 0
-        known = json.loads(self._record.read_text())
-        alive = known["node"] == self.node.pid and began(self.node.path(f"/proc/{known['pid']}/stat")) == known["began"]
-        return int(known["pid"]) if alive else 0
+        keeper, pid, moment = (int(word) for word in self._record.read_text().split())
+        alive = keeper == self.node.pid and began(self.node.path(f"/proc/{pid}/stat")) == moment
+        return pid if alive else 0
 
     def start(self) -> bool:
         """Start it unless it runs; whether it was started. Its parent is the node's keeper, who outlives us."""
         if self.pid:
             return False
         self._record.parent.mkdir(parents=True, exist_ok=True)
-        line = 'log=$1; shift; setsid "$@" </dev/null >>"$log" 2>&1 & echo $!'
-        argv = [*self.node.enter(), "sh", "-c", line, "sh", str(self.log), *self._as_user(), *self._argv]
-        pid = int(run(argv, env={**_environment(), **self._env}))
-        self._record.write_text(json.dumps({
-            "node": self.node.pid, "pid": pid, "began": began(self.node.path(f"/proc/{pid}/stat")),
-        }))  # fmt: skip
+        words = [str(self.log), str(self._record), str(self.node.pid), *self._as_user(), *self._argv]
+        run([*self.node.enter(with_us=False), "sh", "-c", _START, "sh", *words], env={**_environment(), **self._env})
         return True
 
     def _as_user(self) -> list[str]:
@@ -197,6 +225,14 @@ def lay(wire: Node) -> None:
     if "wire" not in wire.run("ip", "-br", "link"):
         wire.run("ip", "link", "add", "wire", "type", "bridge", "stp_state", "0", "forward_delay", "0")
         wire.run("ip", "link", "set", "wire", "up")
+
+
+def check_free(link: str, network: str) -> None:
+    """Raises: Failed when the machine uses the network for something else."""
+    if Path("/sys/class/net", link).exists():
+        return
+    if run(["ip", "-br", "address", "show", "to", network]) or run(["ip", "route", "show", "root", network]):
+        raise Failed(f"this machine uses {network} already: name another /24 by CLUSTER_NETWORK=198.18.9.0/24")
 
 
 def join(wire: Node, link: str, address: str, length: int) -> None:

@@ -69,7 +69,7 @@ class Postgres:
 
     def start(self, password: str) -> None:
         """When it returns, the role and its database are there."""
-        if not (self._directory / "data" / "PG_VERSION").exists():
+        if not (self._directory / "data").exists():
             self._make()
         self._configure()
         self.process.start()
@@ -77,13 +77,15 @@ class Postgres:
         self._prepare(password)
 
     def _make(self) -> None:
-        shutil.rmtree(self._directory / "data", ignore_errors=True)
         self._directory.mkdir(exist_ok=True)
         give(self._directory, "postgres", 0o700)
+        fresh = self._directory / "fresh"  # until it is whole: who made it may have ended in the midst
+        shutil.rmtree(fresh, ignore_errors=True)
         self._node.run(
-            self._program("initdb"), "-D", f"{self._inside}/data", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8",
-            "--auth=peer", user="postgres",
+            self._program("initdb"), "-D", f"{self._inside}/fresh", "-U", "postgres", "-E", "UTF8",
+            "--locale=C.UTF-8", "--auth=peer", user="postgres",
         )  # fmt: skip
+        fresh.rename(self._directory / "data")
 
     def _configure(self) -> None:
         hand_over(self._authority, "postgres", self._address, self._directory, "postgres")
