@@ -9,7 +9,7 @@ import contextlib
 import os
 import random
 import shutil
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -170,9 +170,13 @@ class World:
         return user
 
     # -- looking --------------------------------------------------------------------------------------------------
-    def rows(self, query: str, *args: Any) -> list[Any]:
+    def rows(self, query: str, *args: Any) -> Sequence[Any]:
         """What the database holds, committed and seen from outside."""
         return databases.rows(self.state_dir / "pileus.db", query, *args)
+
+    def tables(self) -> list[str]:
+        """The names of the database's tables."""
+        return databases.tables(self.state_dir / "pileus.db")
 
     async def settle(self, timeout_s: float = 4 * 3600.0) -> None:
         """Return when no flow is at work any more, and hosts have looked at what they may have missed.

@@ -8,6 +8,7 @@ are about databases: one of either kind, used by as many processes as the test w
 import asyncio
 import contextlib
 import os
+import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,17 +48,38 @@ def database_at(path: Path, runtime: Runtime) -> Any:
     return SqliteDatabase(path, runtime) if _kind == "sqlite" else AnyLoop(_stand_in(path), runtime)
 
 
-def rows(path: Path, query: str, *args: Any) -> list[Any]:
-    """What the database at `path` holds, committed and seen from outside."""
-    if _kind == "sqlite":
-        import sqlite3
+Look = Callable[..., Sequence[Any]]
 
-        with contextlib.closing(sqlite3.connect(path)) as connection:
-            connection.row_factory = sqlite3.Row
-            return connection.execute(query, args).fetchall()
-    parts = query.split("?")
-    text = parts[0] + "".join(f"${number}{part}" for number, part in enumerate(parts[1:], 1))
-    return postgres.shared().query(_stand_ins[path], (text, args))
+
+@contextlib.contextmanager
+def looking_at(path: Path) -> Iterator[Look]:
+    """Queries, with `?` for each argument, of what the database at `path` holds, committed and seen from outside."""
+    if path in _stand_ins:
+        name = _stand_ins[path]
+
+        def look(query: str, *args: Any) -> Sequence[Any]:
+            first, *rest = query.split("?")
+            text = first + "".join(f"${number}{part}" for number, part in enumerate(rest, 1))
+            return postgres.shared().query(name, (text, args))
+
+        yield look
+        return
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.row_factory = sqlite3.Row
+        yield lambda query, *args: connection.execute(query, args).fetchall()
+
+
+def rows(path: Path, query: str, *args: Any) -> Sequence[Any]:
+    """The answer to one query."""
+    with looking_at(path) as look:
+        return look(query, *args)
+
+
+def tables(path: Path) -> list[str]:
+    """The names of the tables at `path`."""
+    if path in _stand_ins:
+        return [row[0] for row in rows(path, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
+    return [row[0] for row in rows(path, "SELECT name FROM sqlite_master WHERE type = 'table'")]
 
 
 def copy_stand_in(source: Path, target: Path) -> None:

@@ -4,7 +4,6 @@ It reads the files of the drivers and committed rows, and never asks a service, 
 """
 
 import shutil
-import sqlite3
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from pileus.volume.domain.volume import Volume
 from pileus.volume.domain.volume_states import HOLDS_DATA, TRANSITIONAL, AttachStatus, VolumeStatus, status_of
 from pileus.volume.drivers.fake import FILE as VOLUMES
 from pileus.volume.drivers.fake import Held as HeldData
+from tests import databases
 
 
 @dataclass
@@ -72,22 +72,18 @@ class Holdings:
 def holdings(state_dir: Path) -> Holdings:
     """Read everything that a state directory holds now."""
     found = Holdings()
-    connection = sqlite3.connect(state_dir / "pileus.db")
-    connection.row_factory = sqlite3.Row
-    try:
-        _read_compute(found, connection)
-        _read_placement(found, connection)
-        _read_network(found, connection)
-        _read_plain(found, connection)
-        for row in connection.execute("SELECT data FROM volume_volumes"):
+    with databases.looking_at(state_dir / "pileus.db") as look:
+        _read_compute(found, look)
+        _read_placement(found, look)
+        _read_network(found, look)
+        _read_plain(found, look)
+        for row in look("SELECT data FROM volume_volumes"):
             volume = msgspec.msgpack.decode(row["data"], type=Volume)
             found.volumes[volume.id] = volume
-        for row in connection.execute("SELECT id, volume_id, status, size_gib FROM volume_snapshots"):
+        for row in look("SELECT id, volume_id, status, size_gib FROM volume_snapshots"):
             found.snapshots[row["id"]] = (row["volume_id"], row["status"], row["size_gib"])
-        for row in connection.execute("SELECT id, name, status, properties FROM image_images"):
+        for row in look("SELECT id, name, status, properties FROM image_images"):
             found.images[row["id"]] = (row["name"], row["status"], "snapshot" in row["properties"])
-    finally:
-        connection.close()
     for host_dir in sorted((state_dir / "hosts").glob("*")):
         _read_host(found, host_dir)
     for line in (state_dir / "volumes" / VOLUMES).read_bytes().splitlines():
@@ -103,44 +99,44 @@ def holdings(state_dir: Path) -> Holdings:
     return found
 
 
-def _read_compute(found: Holdings, connection: sqlite3.Connection) -> None:
+def _read_compute(found: Holdings, look: databases.Look) -> None:
     decode = msgspec.msgpack.Decoder(Server).decode
-    for row in connection.execute("SELECT data FROM compute_servers"):
+    for row in look("SELECT data FROM compute_servers"):
         server = decode(row["data"])
         found.servers[server.id] = server
-    found.deleted = {row["id"] for row in connection.execute("SELECT id FROM compute_deleted_servers")}
+    found.deleted = {row["id"] for row in look("SELECT id FROM compute_deleted_servers")}
     failed = "SELECT server_id FROM compute_server_events WHERE name = 'compute_rebuild_instance' AND result = 'Error'"
-    found.failed_rebuilds = {row["server_id"] for row in connection.execute(failed)}
-    for row in connection.execute("SELECT id, host FROM compute_services WHERE name = 'nova-compute'"):
+    found.failed_rebuilds = {row["server_id"] for row in look(failed)}
+    for row in look("SELECT id, host FROM compute_services WHERE name = 'nova-compute'"):
         found.providers[row["host"]] = row["id"]
     for service in ("compute", "volume", "image"):
         query = f"SELECT id, name, subject, state, error FROM {service}_flows WHERE state NOT IN ('done', 'failed')"
-        found.flows += [dict(row) for row in connection.execute(query)]
+        found.flows += [dict(row) for row in look(query)]
 
 
-def _read_plain(found: Holdings, connection: sqlite3.Connection) -> None:
+def _read_plain(found: Holdings, look: databases.Look) -> None:
     queries = {
         "network": "SELECT id FROM network_networks",
         "port": "SELECT id FROM network_ports",
         "keypair": "SELECT user_id || '/' || name AS id FROM compute_keypairs",
     }
-    found.names = {kind: {row["id"] for row in connection.execute(query)} for kind, query in queries.items()}
+    found.names = {kind: {row["id"] for row in look(query)} for kind, query in queries.items()}
 
 
-def _read_placement(found: Holdings, connection: sqlite3.Connection) -> None:
-    for row in connection.execute("SELECT consumer, provider, class, amount FROM placement_allocations"):
+def _read_placement(found: Holdings, look: databases.Look) -> None:
+    for row in look("SELECT consumer, provider, class, amount FROM placement_allocations"):
         claims = found.claims.setdefault(row["consumer"], {})
         claims.setdefault(row["provider"], {})[row["class"]] = row["amount"]
-    for row in connection.execute("SELECT provider, class, capacity, used FROM placement_inventories"):
+    for row in look("SELECT provider, class, capacity, used FROM placement_inventories"):
         found.inventories[row["provider"], row["class"]] = (row["capacity"], row["used"])
 
 
-def _read_network(found: Holdings, connection: sqlite3.Connection) -> None:
-    for row in connection.execute("SELECT id, device_id, device_owner, host, network_id, document FROM network_ports"):
+def _read_network(found: Holdings, look: databases.Look) -> None:
+    for row in look("SELECT id, device_id, device_owner, host, network_id, document FROM network_ports"):
         document = msgspec.json.decode(row["document"])
         facts = {key: row[key] for key in ("id", "device_id", "device_owner", "host", "network_id")}
         found.ports[row["id"]] = {**document, **facts}
-    for row in connection.execute("SELECT port_id, subnet_id, address FROM network_addresses"):
+    for row in look("SELECT port_id, subnet_id, address FROM network_addresses"):
         found.addresses.append((row["port_id"], row["subnet_id"], row["address"]))
 
 

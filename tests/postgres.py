@@ -107,6 +107,15 @@ class Server:
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self.directory, ignore_errors=True)
 
+    def give(self, name: str, source: Path) -> None:
+        """Put a file into the server's data directory, its own."""
+        target = self.data / name
+        shutil.copyfile(source, target)
+        target.chmod(0o600)
+        if os.geteuid() == 0:
+            account = pwd.getpwnam("postgres")
+            os.chown(target, account.pw_uid, account.pw_gid)
+
     # -- databases ------------------------------------------------------------------------------------------------
     def url(self, name: str, user: str = "pileus", **options: str) -> str:
         query = "&".join(f"{key}={quote(value, safe='')}" for key, value in options.items())

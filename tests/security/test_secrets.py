@@ -65,8 +65,7 @@ async def everything(world: World, admin: User) -> tuple[dict[str, str], Heard]:
         heard.add("actions", (await user.request("compute", "GET", f"/servers/{one}/os-instance-actions")).body)
         heard.add("fault", str((await user.server(one) or {}).get("fault")))
     heard.add("flows", (await admin.request("pileus", "GET", "/flows")).body)
-    tables = [row["name"] for row in world.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    for table in (name for name in tables if name.endswith("_flows") or "action" in name or "outbox" in name):
+    for table in (name for name in world.tables() if name.endswith("_flows") or "action" in name or "outbox" in name):
         for row in world.rows(f"SELECT * FROM {table}"):
             heard.add(f"rows of {table}", tuple(row))
     secrets = {

@@ -159,7 +159,7 @@ class PostgresDatabase:
                     self._runtime.check()
                     self._runtime.reached("commit.before")
                 except Crashed:
-                    connection.terminate()
+                    _drop(connection)
                     raise
                 except BaseException as error:
                     has_lost = isinstance(error, ConcurrentChange)
@@ -179,6 +179,10 @@ class PostgresDatabase:
         connection = await self._pool.acquire(timeout=WAIT_S)
         try:
             yield connection
+        except Exception as error:
+            if is_lost(error):
+                _drop(connection)
+            raise
         finally:
             with contextlib.suppress(Exception):  # the pool has dropped it, and makes another one
                 await self._pool.release(connection, timeout=WAIT_S)
@@ -239,8 +243,7 @@ async def _commit(connection: Any) -> None:
     try:
         status = await connection.execute("COMMIT")
     except Exception as error:
-        if is_lost(error) or connection.is_closed():
-            connection.terminate()
+        if is_lost(error):
             raise OutcomeUnknown(log=repr(error)) from error
         raise
     if status != "COMMIT":
@@ -250,9 +253,14 @@ async def _commit(connection: Any) -> None:
 async def _roll_back(connection: Any) -> None:
     """What fails here leaves nothing either: the server rolls back whoever is gone."""
     try:
-        if not connection.is_closed():
-            await connection.execute("ROLLBACK")
+        await connection.execute("ROLLBACK")
     except Exception:
+        _drop(connection)
+
+
+def _drop(connection: Any) -> None:
+    """Let go of a connection that is good for nothing, unless the pool has done so: it takes back a broken one."""
+    with contextlib.suppress(Exception):
         connection.terminate()
 
 

@@ -121,6 +121,7 @@ _LOST = (
     asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError,
     asyncpg.exceptions.IdleInTransactionSessionTimeoutError, asyncpg.exceptions.IdleSessionTimeoutError,
 )  # fmt: skip
+_BROKEN = (asyncpg.InterfaceError, asyncpg.InternalClientError)  # the driver's words, also for a server gone meanwhile
 _NOT_NOW = (asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError)
 _TEXT = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
 _ROLE = (asyncpg.ReadOnlySQLTransactionError, asyncpg.exceptions.TargetServerAttributeNotMatched)
@@ -130,8 +131,10 @@ _BUSY = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError)
 
 
 def is_lost(error: BaseException) -> bool:
-    """Whether nobody knows what became of the statement that ended so."""
-    return isinstance(error, (*_LOST, asyncpg.InterfaceError, OSError, TimeoutError, asyncpg.QueryCanceledError))
+    """Whether the connection is good for nothing any more, so that nobody knows what became of its last statement."""
+    if isinstance(error, ValueError):  # an argument that cannot be sent
+        return False
+    return isinstance(error, (*_LOST, *_BROKEN, OutcomeUnknown, OSError, TimeoutError, asyncpg.QueryCanceledError))
 
 
 def judge(error: Exception) -> Verdict:
@@ -151,10 +154,10 @@ def judge(error: Exception) -> Verdict:
         return Verdict(Again.NEVER, BrokenReference(log=reason))
     if isinstance(error, _NOT_NOW):
         return Verdict(Again.HERE, DatabaseUnreachable(reason=reason))
-    if isinstance(error, _LOST) or (isinstance(error, asyncpg.InterfaceError) and "connection" in reason):
-        return Verdict(Again.HERE, DatabaseLost(log=reason))
-    if isinstance(error, asyncpg.InterfaceError) and "pool is clos" in reason:
+    if isinstance(error, _BROKEN) and "pool is clos" in reason:
         return Verdict(Again.NEVER, DatabaseLost(log=reason))
+    if isinstance(error, _LOST) or (isinstance(error, _BROKEN) and not isinstance(error, ValueError)):
+        return Verdict(Again.HERE, DatabaseLost(log=reason))
     if isinstance(error, _TEXT):
         return Verdict(Again.NEVER, TextRefused(log=reason))
     if isinstance(error, asyncpg.InvalidCatalogNameError):
