@@ -82,6 +82,14 @@ def tables(path: Path) -> list[str]:
     return [row[0] for row in rows(path, "SELECT name FROM sqlite_master WHERE type = 'table'")]
 
 
+def everything_at(path: Path) -> bytes:
+    """All that is kept at `path`: the bytes of the files, or of every value in every table."""
+    if path not in _stand_ins:
+        return b"".join(file.read_bytes() for file in sorted(path.parent.glob(f"{path.name}*")))
+    values = (value for table in tables(path) for row in rows(path, f"SELECT * FROM {table}") for value in row)
+    return b"\n".join(value if isinstance(value, bytes) else str(value).encode() for value in values)
+
+
 def copy_stand_in(source: Path, target: Path) -> None:
     """What stands for a file is copied when the file's directory is."""
     if source in _stand_ins:

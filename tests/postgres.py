@@ -77,24 +77,26 @@ class Server:
     # -- life -----------------------------------------------------------------------------------------------------
     def start(self) -> None:
         """When it returns, the server takes connections."""
+        self.log.clear()
         options = [f"-c{name}={value}" for name, value in self.settings.items()]
         argv = self._as_postgres(
             "postgres", "-D", str(self.data), "-k", str(self.directory), "-p", str(self.port), "-h", "127.0.0.1",
             *options,
         )  # fmt: skip
+        ready = threading.Event()
+        threading.Thread(target=self._keep, args=(argv, ready), name="postgres", daemon=True).start()
+        ready.wait()
+        assert any(READY in line for line in self.log), "".join(self.log)
+
+    def _keep(self, argv: list[str], ready: threading.Event) -> None:
+        """The thread that the server lives and dies with: the kernel ends children with the thread that made them."""
         self._process = process = subprocess.Popen(argv, cwd=self.directory, stderr=subprocess.PIPE, text=True)
         assert process.stderr is not None
         for line in process.stderr:
             self.log.append(line)
             if READY in line:
-                break
-        else:
-            raise AssertionError("".join(self.log))
-        threading.Thread(target=self._keep_log, args=(process.stderr,), daemon=True).start()
-
-    def _keep_log(self, lines: Any) -> None:
-        for line in lines:
-            self.log.append(line)
+                ready.set()
+        ready.set()
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """SIGINT ends sessions and stops; SIGQUIT is a crash."""

@@ -26,11 +26,11 @@ async def joined(cloud: NetworkCloud) -> None:
 
 PLANTED = [
     ("DELETE FROM network_addresses", "and holds no address"),
-    ("UPDATE network_addresses SET address = x'000000000000000000000000000000ff' "
-     "WHERE address = (SELECT MIN(address) FROM network_addresses)", "shows"),
+    ("UPDATE network_addresses SET address = (SELECT next_address FROM network_subnets ORDER BY id LIMIT 1) "
+     "WHERE address = (SELECT address FROM network_addresses ORDER BY address LIMIT 1)", "shows"),
     ("DELETE FROM network_free", "what is free is not"),
     ("INSERT INTO network_free SELECT subnet_id, address, address FROM network_addresses WHERE address IN "
-     "(SELECT MIN(address) FROM network_addresses)", "what is free is not"),
+     "(SELECT address FROM network_addresses ORDER BY address LIMIT 1)", "what is free is not"),
     ("DELETE FROM network_port_groups", "other security groups"),
     ("UPDATE network_networks SET document = replace(document, '\"subnets\":[\"', '\"subnets\":[\"x')", "lists other"),
     ("UPDATE network_networks SET document = replace(document, ':' || 'true', ':' || 'false')", "disagree"),

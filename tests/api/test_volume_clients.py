@@ -51,7 +51,7 @@ def test_the_sdk_makes_changes_and_deletes_a_volume(served: Callable[..., None])
         volume = storage.wait_for_status(volume, status="available", interval=0.05, wait=10)
         assert (volume.size, volume.volume_type, volume.metadata) == (1, "__DEFAULT__", {"a": "b"})
         storage.extend_volume(volume, 3)
-        storage.wait_for_status(volume, status="available", interval=0.05, wait=10)
+        storage.wait_for_status(storage.get_volume(volume.id), status="available", interval=0.05, wait=10)
         assert storage.get_volume(volume.id).size == 3
         storage.set_volume_bootable_status(volume, True)
         assert storage.update_volume(volume, name="new").name == "new"

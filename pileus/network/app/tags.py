@@ -86,13 +86,13 @@ _FINDERS: Mapping[str, Callable[[Database | Transaction, str], Awaitable[Any | N
 async def _write_port(tx: Transaction, old: Any, new: Any, now: int) -> None:
     stored = await ports.find(tx, old.id)
     if stored is not None:
-        await ports.update(tx, stored, stored._replace(port=new), now)
+        await ports.update(tx, stored._replace(port=old), stored._replace(port=new), now)
 
 
 async def _write_router(tx: Transaction, old: Any, new: Any, now: int) -> None:
     found = await routers.find(tx, old.id)
     if found is not None:
-        await routers.update(tx, found[0], new, found[1], now)
+        await routers.update(tx, old, new, found[1], now)
 
 
 _WRITERS: Mapping[str, Callable[[Transaction, Any, Any, int], Awaitable[None]]] = {

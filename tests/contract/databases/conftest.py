@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.databases import KINDS, Bench
+from tests.databases import KINDS, Bench, on
 
 Play = Callable[[Callable[[Bench], Coroutine[Any, Any, Any]]], Any]
 
@@ -41,3 +41,12 @@ def play() -> Callable[..., Any]:
         return asyncio.run(whole())
 
     return on_a_loop
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The stages of the test stand on this kind of database."""
+    if request.param == "postgres":
+        request.getfixturevalue("postgres")
+    with on(request.param):
+        yield request.param

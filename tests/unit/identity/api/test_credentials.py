@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.databases import everything_at
 from tests.unit.identity.cloud import Cloud, with_cloud
 
 
@@ -63,7 +64,7 @@ def test_what_is_kept_is_not_in_the_files(tmp_path: Path) -> None:
         _, user, token = await cloud.member("ann")
         await keep(cloud, token, type="cert", blob="unmistakable blob", user_id=user["id"])
         await cloud.identity.database.durable()
-        stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+        stored = everything_at(tmp_path / "identity.sqlite")
         assert user["id"].encode() in stored
         assert b"unmistakable" not in stored
 
