@@ -12,6 +12,7 @@ import pytest
 
 from pileus.foundation.runtime import Crashed, Runtime
 from pileus.guest_image import ensure_image
+from tests import databases
 from tests import postgres as postgres_server
 from tests.databases import database_at
 
@@ -28,6 +29,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("machine"))
             if os.geteuid() != 0:
                 item.add_marker(pytest.mark.skip("changes bridges, namespaces or libvirt: needs root"))
+
+
+ON_BOTH = (
+    "api/test_compute_life.py", "api/test_images.py", "api/test_network_basics.py", "api/test_network_lists.py",
+    "api/test_network_ports.py", "api/test_network_routers.py", "api/test_placement_allocations.py",
+    "api/test_placement_providers.py", "api/test_server_addresses.py", "api/test_volume_attachments.py",
+    "api/test_volume_basics.py", "api/test_volume_lists.py", "api/test_volume_snapshots.py",
+    "security/test_simultaneous.py", "unit/compute/api/test_server_lists.py", "unit/compute/store",
+    "unit/identity/app", "unit/image/store", "unit/network/store",
+)  # fmt: skip
+"""Tests of the whole of a service or of its queries, run on SQLite and on PostgreSQL; all others run on either when
+`PILEUS_TEST_DATABASE` says which."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    path = metafunc.definition.path.relative_to(Path(__file__).parent).as_posix()
+    if path.startswith(ON_BOTH) and databases.kind() == "sqlite":
+        metafunc.parametrize("database_kind", databases.KINDS, indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def database_kind(request: pytest.FixtureRequest) -> Iterator[str]:
+    """On which kind of database the stage of this test stands."""
+    kind = getattr(request, "param", databases.kind())
+    if kind == "postgres":
+        request.getfixturevalue("postgres")
+    with databases.on(kind):
+        yield kind
 
 
 @pytest.fixture

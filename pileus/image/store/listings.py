@@ -100,7 +100,10 @@ def _visible(any_member_status: bool) -> str:
 
 def _filter(number: int, column: str, comparison: str) -> str:
     if not column:
-        return f"id IN (SELECT image_id FROM image_properties WHERE name = :n{number} AND value = :f{number})"
+        return (
+            f"id IN (SELECT image_id FROM image_properties WHERE name = :n{number} "
+            f"AND substr(value, 1, 100) = substr(:f{number}, 1, 100) AND value = :f{number})"
+        )
     if comparison == "in":
         return f"{column} IN :f{number}*"
     return f"{column} {_OPERATORS[comparison]} :f{number}"

@@ -11,7 +11,7 @@ import pytest
 from pileus.network.app.audit import findings as audit
 from pileus.network.peers.service import PortReport
 from tests.api.network_cloud import NetworkCloud, network_cloud, project
-from tests.contract.databases.races import MANY, ROUNDS, at_once, statuses
+from tests.contract.databases.races import MANY, ROUNDS, at_once, statuses, warm
 
 Story = Callable[[NetworkCloud, NetworkCloud], Awaitable[None]]
 
@@ -28,6 +28,7 @@ def race(kind: str, tmp_path: Path) -> Callable[[Story], None]:
     def play(story: Story) -> None:
         async def whole() -> None:
             async with doors() as (one, two):
+                await warm(one.service.database, two.service.database)
                 await story(one, two)
                 assert await audit(one.service) == []
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pileus.foundation.database import Database, SqliteDatabase
+from pileus.foundation.database import Database
 from pileus.foundation.errors import Conflict, NotFound
 from pileus.foundation.runtime import Runtime
 from pileus.placement.app import allocations, inventories, providers
@@ -21,6 +21,7 @@ from pileus.placement.store import audit as rows
 from pileus.placement.store import usages
 from pileus.placement.store.tables import SCHEMA
 from tests.api.placement_cloud import uuid
+from tests.databases import KINDS, database_at, on
 
 HOSTS = [uuid(1), uuid(2), uuid(3)]
 CAPACITY = {"VCPU": 20, "MEMORY_MB": 64}
@@ -29,10 +30,13 @@ Doors = tuple[Placement, Placement]
 Run = Callable[..., Any]
 
 
-@pytest.fixture
-def doors(tmp_path: Path, runtime: Runtime) -> Iterator[Doors]:
-    """Two services, as in two processes, on one database."""
-    databases = [SqliteDatabase(tmp_path / "shared.sqlite", runtime) for _ in range(2)]
+@pytest.fixture(params=KINDS)
+def doors(request: pytest.FixtureRequest, tmp_path: Path, runtime: Runtime) -> Iterator[Doors]:
+    """Two services, as in two processes, on one database of either kind."""
+    if request.param == "postgres":
+        request.getfixturevalue("postgres")
+    with on(request.param):
+        databases = [database_at(tmp_path / "shared.sqlite", runtime) for _ in range(2)]
     yield Placement(databases[0], runtime), Placement(databases[1], runtime)
     for each in databases:
         asyncio.run(each.close())

@@ -243,8 +243,8 @@ def a_server(number: int = 1, **facts: Any) -> Server:
     return replace(server, **facts)
 
 
-async def start(database: Database, runtime: Runtime) -> Cloud:
-    """Compute on an empty database with one flavor."""
+async def start(database: Database, runtime: Runtime, *, is_second: bool = False) -> Cloud:
+    """Compute on an empty database with one flavor; the second process on it finds that there."""
     await database.migrate(SCHEMA)
     bus = Bus(Broker(), runtime)
     journal = SqlJournal("compute", database, runtime, lambda ended: None)
@@ -275,5 +275,6 @@ async def start(database: Database, runtime: Runtime) -> Cloud:
     )
     peer = Peer("compute", InProcess(app, runtime), runtime)
     cloud = Cloud(compute, app, peer, images, networks, volumes, placement)
-    await cloud.flavor()
+    if not is_second:
+        await cloud.flavor()
     return cloud

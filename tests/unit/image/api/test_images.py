@@ -1,5 +1,6 @@
 """Images on the wire: shapes, refusals, and who may do what."""
 
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -462,5 +463,17 @@ def test_a_megabyte_of_properties_is_too_much(tmp_path: Path) -> None:
     async def work(cloud: ImageCloud) -> None:
         answer = await cloud.call("POST", "/v2/images", {"x": "y" * (1 << 20)})
         assert answer.status == 413
+
+    story(tmp_path, work)
+
+
+def test_a_property_as_long_as_may_be_is_kept_and_found(tmp_path: Path) -> None:
+    long = secrets.token_hex(30_000)
+
+    async def work(cloud: ImageCloud) -> None:
+        await cloud.create(name="short", long=long[:-1], other=long)
+        await cloud.create(name="whole", long=long)
+        found = await cloud.call("GET", f"/v2/images?long={long}")
+        assert [image["name"] for image in found.json["images"]] == ["whole"]
 
     story(tmp_path, work)
