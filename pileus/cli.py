@@ -322,11 +322,19 @@ def serve(parts: str, config: Path | None, *, name: str, **given: Any) -> None:
 @click.argument("hosts", metavar="HOST...", nargs=-1, required=True)
 @config_option
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The file to write.")
-def enroll(hosts: tuple[str, ...], config: Path | None, out: Path) -> None:
-    """Give each HOST an account with a new key; --out is the secrets.file of its processes."""
+@click.option("--backend", "backends", multiple=True, help="A volume back end that these hosts hold.")
+@click.option("--rabbitmq", type=click.Path(path_type=Path, dir_okay=False), help="Write their accounts for RabbitMQ.")
+def enroll(
+    hosts: tuple[str, ...], config: Path | None, out: Path, backends: tuple[str, ...], rabbitmq: Path | None
+) -> None:
+    """Give each HOST an account with a new key; --out is the secrets.file of its processes.
+
+    With --rabbitmq the broker's accounts, the control plane's among them, are written for 'rabbitmqctl
+    import_definitions': the key is the host's password there, and bus.url names the account: amqps://host.HOST@BROKER.
+    """
     from pileus import serving
 
-    serving.enroll(serving.load(config), list(hosts), out)
+    serving.enroll(serving.load(config), list(hosts), out, list(backends), rabbitmq)
 
 
 @main.command()

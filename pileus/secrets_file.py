@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -68,11 +69,16 @@ def save(state_dir: Path, secrets: Secrets) -> None:
 
 
 def write(path: Path, secrets: Secrets) -> None:
-    """Write a file anew: whole or not at all, readable by its owner alone."""
+    """Write a file of secrets anew."""
+    write_private(path, secrets)
+
+
+def write_private(path: Path, document: Any) -> None:
+    """Write a JSON file anew: whole or not at all, readable by its owner alone."""
     partial = path.with_name(f".{path.name}")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as target:
-        target.write(msgspec.json.format(msgspec.json.encode(secrets), indent=1))
+        target.write(msgspec.json.format(msgspec.json.encode(document), indent=1))
         target.flush()
         os.fsync(target.fileno())
     partial.replace(path)

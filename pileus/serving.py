@@ -89,9 +89,11 @@ def upgrade(settings: Settings) -> None:
     click.echo(f"The database is at this version; the secrets are in {opening.secrets_path(settings)}.")
 
 
-def enroll(settings: Settings, hosts: list[str], out: Path) -> None:
+def enroll(settings: Settings, hosts: list[str], out: Path, backends: list[str], rabbitmq: Path | None) -> None:
     """Give hosts accounts of their own, and write their keys into a file for them."""
     from pileus.wiring.preparing import enroll_hosts
 
-    asyncio.run(enroll_hosts(settings, hosts, out))
+    asyncio.run(enroll_hosts(settings, hosts, out, backends=backends, rabbitmq=rabbitmq))
     click.echo(f"{out} is the secrets.file of {', '.join(hosts)}: bring it there, mode 0600, and keep no copy.")
+    if rabbitmq is not None:
+        click.echo(f"Let the broker know them: rabbitmqctl import_definitions {rabbitmq}")

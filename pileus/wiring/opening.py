@@ -4,6 +4,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from pileus import secrets_file
+from pileus.foundation.bus.senders import HOST
 from pileus.foundation.config_file import WrongConfig
 from pileus.foundation.private_file import check_private, is_private, read_private
 from pileus.foundation.tls import Tls
@@ -70,15 +71,22 @@ def database_url(settings: Settings) -> str:
 
 def bus_url(settings: Settings) -> str:
     """With its password. Raises: WrongConfig, NotPrivate."""
-    if not settings.bus.url:
+    url = settings.bus.url
+    if not url:
         raise WrongConfig(where="bus.url", what="is not set: every part needs the bus.")
-    return _with_password(settings.bus.url, settings.bus.password_file)
+    account = urlsplit(url)
+    if (account.username or "").startswith(HOST) and not account.password and not settings.bus.password_file:
+        return _with_key(url, secrets_of(settings).key_of(account.username or ""))  # a host has one key for everything
+    return _with_password(url, settings.bus.password_file)
 
 
 def _with_password(url: str, file: str) -> str:
     if not file:
         return url
-    password = read_private(Path(file)).decode().strip()
+    return _with_key(url, read_private(Path(file)).decode().strip())
+
+
+def _with_key(url: str, password: str) -> str:
     parts = urlsplit(url)
     user, _, place = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{place}"))

@@ -1,11 +1,14 @@
 """What a cluster needs before its first process starts: tables, secrets, the cloud's own users; accounts of hosts."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from pileus import secrets_file
 from pileus.foundation.bus import Broker, Bus
+from pileus.foundation.bus.rabbit_accounts import Account, control_account, definitions, host_rights
 from pileus.foundation.config_file import WrongConfig
 from pileus.foundation.database import Database, open_database
 from pileus.foundation.http.client import Transport
@@ -67,10 +70,31 @@ async def prepare(settings: Settings) -> None:
         await identity_service.stop(service)
 
 
-async def enroll_hosts(settings: Settings, hosts: Sequence[str], out: Path) -> None:
-    """Write new keys of these hosts' accounts into a file; keys that they had before are worth nothing from then on."""
+async def enroll_hosts(
+    settings: Settings, hosts: Sequence[str], out: Path, *, backends: Sequence[str] = (), rabbitmq: Path | None = None
+) -> None:
+    """Write new keys of these hosts' accounts into a file; keys that they had before are worth nothing from then on.
+
+    `rabbitmq` becomes a file that the broker imports: the same accounts with the same keys, salted and hashed, and the
+    control plane's; the hosts may hold the volume `backends`.
+    """
     async with _open(settings) as (runtime, database):
         _, service = _identity(settings, runtime, database, opening.secrets_of(settings))
         await identity_service.start(service)
         accounts = {account_of(host): await ensure_host(service, account_of(host)) for host in hosts}
         secrets_file.write(out, Secrets(accounts=accounts))
+        if rabbitmq is not None:
+            rights = [host_rights(host, backends) for host in hosts]
+            secrets_file.write_private(rabbitmq, _definitions(settings, rights, accounts, runtime))
+
+
+def _definitions(
+    settings: Settings, rights: Sequence[Account], keys: Mapping[str, str], runtime: Runtime
+) -> dict[str, Any]:
+    """Raises: WrongConfig."""
+    control = urlsplit(opening.bus_url(settings))
+    if control.scheme not in ("amqp", "amqps") or not control.password:
+        raise WrongConfig(where="bus.url", what="names no RabbitMQ, or no password of the control plane's account.")
+    name, vhost = unquote(control.username or ""), unquote(control.path.removeprefix("/")) or "/"
+    accounts = [control_account(name), *rights]
+    return definitions(accounts, {**keys, name: unquote(control.password)}, runtime, vhost)

@@ -16,6 +16,7 @@ from typing import Any
 from pileus.foundation.http.client import Answer
 from pileus.foundation.http.remote import SocketTransport
 from pileus.foundation.runtime import Runtime
+from pileus.foundation.tls import Tls
 from tests.cloud import CHEAP, User
 from tests.process import free_port
 
@@ -150,6 +151,25 @@ class Cluster:
         assert process.returncode == code, f"{argv}: {process.returncode}\n{out.decode()}\n{err.decode()}"
         return out.decode()
 
+    async def complaint(self, parts: str, **env: str) -> str:
+        """What `pileus serve` says when it does not start. Raises: AssertionError when it does."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "pileus", "serve", parts, "--config", str(self.config), cwd=ROOT,
+            env=os.environ | env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        out, err = await process.communicate()
+        assert process.returncode == 1, f"{process.returncode}\n{out.decode()}\n{err.decode()}"
+        return err.decode()
+
+    def encrypted(self, authority: str) -> None:
+        """From now on the processes are reached by TLS, with certificates of this authority."""
+        for way in self._ways.values():
+            way.encrypt(authority)
+
+    def addresses(self) -> dict[str, str]:
+        """Where the services are, by path."""
+        return {path: way.url for path, way in self._ways.items()}
+
     def _ports(self, path: str) -> list[int]:
         return [
             member.port
@@ -197,6 +217,10 @@ class _Way:
         self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         self.transport = SocketTransport(self.url)
+
+    def encrypt(self, authority: str) -> None:
+        self.url = self.url.replace("http:", "https:")
+        self.transport = SocketTransport(self.url, Tls(authority=authority).client())
 
     async def close(self) -> None:
         await self.transport.close()

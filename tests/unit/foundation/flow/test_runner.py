@@ -258,6 +258,41 @@ def test_an_abandoned_flow_is_adopted_after_a_lease_and_the_old_runner_is_refuse
     assert list(world.made) == list(NAMES)
 
 
+def test_a_runner_hears_of_a_cancellation_that_nobody_told_it(tmp_path: Path) -> None:
+    async def history(chance: random.Random) -> None:
+        process = Process(tmp_path / "toy.db", World(hang={"guest"}), chance, lease_s=3.0)
+        await process.begin()
+        await process.runner.start(NEW)
+        await asyncio.sleep(0.5)
+        other = Process(tmp_path / "toy.db", World(), chance)
+        await other.database.transact(lambda tx: other.journal.cancel(tx, "f"))
+        _, context = process.runner._running["f"]
+        assert not context.cancelled.is_set()
+        await asyncio.sleep(1.5)
+        assert context.cancelled.is_set()
+
+    simulate(1, history)
+
+
+def test_a_runner_that_wakes_after_its_flow_was_adopted_leaves_it_alone(tmp_path: Path) -> None:
+    world = World(hang={"guest"})
+
+    async def history(chance: random.Random) -> None:
+        slow = Process(tmp_path / "toy.db", world, chance, lease_s=3.0)
+        await slow.begin()
+        await slow.runner.start(NEW)
+        await asyncio.sleep(0.5)
+        assert slow.runner.under_way == ["f"]
+        assert await slow.journal.claim("f", 1, "another process") is not None
+        await asyncio.sleep(1.5)
+        assert slow.runner.under_way == []
+        record = await slow.journal.get("f")
+        assert record is not None and (record.state, record.epoch) == ("running", 2)
+
+    simulate(1, history)
+    assert list(world.made) == list(NAMES)  # nothing was taken back under the hands of the other
+
+
 def test_a_runner_leaves_flows_that_it_does_not_know_to_others(tmp_path: Path) -> None:
     async def history(chance: random.Random) -> Any:
         process = Process(tmp_path / "toy.db", World(), chance, lease_s=1.0)
