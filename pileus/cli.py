@@ -137,6 +137,8 @@ def status(state_dir: Path | None, *, as_json: bool) -> None:
         else:
             click.echo(f"  queue {topic}: {depth} messages wait")
     click.echo(f"  long work not ended: {found['open_flows']}")
+    for flow_id in found["late_flows"]:
+        click.echo(f"  late: flow {flow_id}; see: pileus flows show {flow_id}")
 
 
 def _process_line(process: dict[str, Any]) -> str:
@@ -299,6 +301,15 @@ def upgrade(state_dir: Path | None, config: Path | None) -> None:
     from pileus import archive
 
     archive.upgrade(_state(state_dir), click.echo)
+
+
+@db.command("end-tokens")
+@config_option
+def end_tokens(config: Path | None) -> None:
+    """End every token of a cluster: after its database was put back to an older moment."""
+    from pileus import serving
+
+    serving.end_tokens(serving.load(config))
 
 
 @main.command()

@@ -89,6 +89,14 @@ def upgrade(settings: Settings) -> None:
     click.echo(f"The database is at this version; the secrets are in {opening.secrets_path(settings)}.")
 
 
+def end_tokens(settings: Settings) -> None:
+    """Refuse every token there is: the database was put back to an older moment."""
+    from pileus.wiring.preparing import end_tokens
+
+    asyncio.run(end_tokens(settings))
+    click.echo("Every token has ended: whoever works with the cloud logs in again.")
+
+
 def enroll(settings: Settings, hosts: list[str], out: Path, backends: list[str], rabbitmq: Path | None) -> None:
     """Give hosts accounts of their own, and write their keys into a file for them."""
     from pileus.wiring.preparing import enroll_hosts

@@ -18,6 +18,7 @@ from pileus.foundation.state_directory import ensure_state
 from pileus.identity.app import service as identity_service
 from pileus.identity.app.bootstrap import ensure_host
 from pileus.identity.app.service import Identity
+from pileus.identity.app.sessions import end_everything
 from pileus.secrets_file import Secrets
 from pileus.wiring import identity, opening
 from pileus.wiring.ground import Ground
@@ -68,6 +69,14 @@ async def prepare(settings: Settings) -> None:
         if await identity.first_rows(ground, service):
             secrets_file.write(path, secrets)
         await identity_service.stop(service)
+
+
+async def end_tokens(settings: Settings) -> None:
+    """Refuse every token there is."""
+    async with _open(settings) as (runtime, database):
+        _, service = _identity(settings, runtime, database, opening.secrets_of(settings))
+        await identity_service.start(service)
+        await end_everything(service)
 
 
 async def enroll_hosts(

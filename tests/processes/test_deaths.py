@@ -146,6 +146,22 @@ def test_a_logout_is_known_to_every_process_though_they_remembered_the_token(sta
     stage.run(story)
 
 
+def test_after_a_restore_every_token_can_be_ended(stage: Stage) -> None:
+    async def story(there: Cluster) -> None:
+        _, user, _ = await prepared(there)
+        user.password = ""
+        assert (await user.request("compute", "GET", "/servers")).status == 200
+        assert "Every token has ended" in await there.command("db", "end-tokens", "--config", str(there.config))
+
+        async def is_out() -> tuple[bool, Any]:
+            seen = (await user.request("compute", "GET", "/servers")).status
+            return seen == 401, seen
+
+        await user.until(is_out, "the token has ended", 20)
+
+    stage.run(story)
+
+
 def test_the_operator_sees_every_process_and_which_of_them_died(stage: Stage) -> None:
     async def shown(there: Cluster) -> dict[str, dict[str, Any]]:
         found = json.loads(await there.command("status", "--json", "--state", str(there.state)))

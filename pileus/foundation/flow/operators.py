@@ -57,6 +57,7 @@ def flow_summary(record: FlowRecord) -> dict[str, Any]:
         "is_cancelled": record.is_cancelled,
         "request_id": record.request_id,
         "created_at": record.created_at,
+        "deadline_s": record.deadline_s,
         "updated_at": record.updated_at,
         "error": record.error,
         "steps": [

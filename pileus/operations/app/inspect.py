@@ -25,8 +25,13 @@ async def flows(operations: Operations) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for service, topic in operations.owners.items():
         answer = await operations.bus.call(topic, "flows.list", {})
-        found.extend({"service": service} | flow for flow in answer)
+        found.extend({"service": service, "is_late": _is_late(operations, flow)} | flow for flow in answer)
     return found
+
+
+def _is_late(operations: Operations, flow: dict[str, Any]) -> bool:
+    """Whether a flow should have ended by now."""
+    return bool(operations.runtime.now() - flow["created_at"] > flow.get("deadline_s", 3600.0) * 1_000_000)
 
 
 async def flow(operations: Operations, flow_id: str) -> dict[str, Any]:
@@ -61,13 +66,15 @@ async def audit(operations: Operations) -> dict[str, Any]:
 
 async def status(operations: Operations) -> dict[str, Any]:
     """The parts of the cloud and how they are."""
+    under_way = await flows(operations)
     hosts = await operations.bus.call("conductor", "hosts", {})
     return {
         "version": operations.version,
         "region": operations.region,
         "up_s": (operations.runtime.now() - operations.started_at) / 1_000_000,
         "hosts": hosts,
-        "open_flows": len(await flows(operations)),
+        "open_flows": len(under_way),
+        "late_flows": [flow["id"] for flow in under_way if flow["is_late"]],
         "queues": await operations.bus.depth(_topics(operations, [host["host"] for host in hosts])),
         **await operations.describe(),
     }
