@@ -27,6 +27,10 @@ def check(settings: Settings, file: Path | None) -> None:
         for name, url in _addresses(settings).items():
             if url.startswith(("http://", "amqp://")):
                 raise WrongConfig(where=name, what=f"{_shown(url)} is not encrypted, but TLS is configured.")
+        if "sslmode=disable" in settings.database.url:
+            raise WrongConfig(
+                where="database.url", what="says sslmode=disable, but TLS is configured. Leave it out, or verify-full."
+            )
 
 
 def _has_password(file: Path) -> bool:
