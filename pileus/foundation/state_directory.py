@@ -108,6 +108,25 @@ def ensure_state(path: Path) -> None:
         (path / "format").write_text(f"{FORMAT}\n")
 
 
+class Held(Conflict):
+    """What only one process may have is another's."""
+
+    code = "state.held"
+    message = "Another process has {what} already ({path} is locked). Stop that one first."
+
+
+def hold(path: Path, what: str) -> int:
+    """Lock a file until this process ends; it is made when it is not there. Returns what to close. Raises: Held."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as held:
+        os.close(lock)
+        raise Held(what=what, path=path) from held
+    return lock
+
+
 class StateDirectory:
     """The directory, held by this process until `release` or its end, however it ends."""
 

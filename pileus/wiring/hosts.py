@@ -1,5 +1,8 @@
 """The parts compute-host and volume-host of a process of many: each acts with the account of its own host."""
 
+import os
+
+from pileus.foundation.state_directory import hold
 from pileus.wiring.ground import Ground
 from pileus.wiring.host import HostPart
 from pileus.wiring.volume import VolumeHostPart
@@ -16,6 +19,8 @@ class ComputeHosts:
     def __init__(self, ground: Ground):
         base, count = ground.host_name, ground.settings.host.hosts
         names = [base] if count == 1 else [f"{base}-{number + 1}" for number in range(count)]
+        places = ground.settings.state_dir / "hosts"
+        self._locks = [hold(places / f"{name}.lock", f"host {name}") for name in names]
         self._hosts = [HostPart(ground, name, account=account_of(base)) for name in names]
         self._begun: list[HostPart] = []
 
@@ -27,6 +32,8 @@ class ComputeHosts:
     async def stop(self) -> None:
         for host in reversed(self._begun):
             await host.stop()
+        for lock in self._locks:
+            os.close(lock)
 
 
 class VolumeHost(VolumeHostPart):

@@ -14,9 +14,11 @@ from pileus.foundation.errors import Forbidden
 from pileus.foundation.http.client import Answer
 from pileus.secrets_file import read
 from tests.cloud import User
+from tests.conftest import Run
 from tests.postgres import Server
 from tests.private_rabbitmq import PrivateRabbit
-from tests.processes.cluster import Cluster
+from tests.processes.cluster import Cluster, cluster
+from tests.processes.conftest import MakeCluster
 from tests.processes.stage import Stage
 from tests.processes.test_cluster import begin, begin_hosts, prepared
 
@@ -214,3 +216,22 @@ _CLAIMS: list[tuple[str, dict[str, Any]]] = [
     ("audit", {}),
     ("trace", {"server_id": "x", "show_hosts": True, "project_id": None}),
 ]
+
+
+def test_a_hosts_token_that_has_ended_opens_nothing(small: MakeCluster, run: Run) -> None:
+    async def whole() -> None:
+        async with cluster(small()) as there:
+            await there.add("hub", "hub")
+            await there.add("identity-1", "identity", PILEUS_IDENTITY__TOKEN_LIFETIME_S="3")
+            await there.add("network-1", "network")
+            host = await as_host(there, "h1")
+            host.password = ""
+            assert (await host.request("network", "GET", "/networks")).status == 200
+
+            async def is_out() -> tuple[bool, Any]:
+                answer = await host.request("network", "GET", "/networks")
+                return answer.status == 401 and b"networks" not in answer.body, answer.body
+
+            await host.until(is_out, "the token has ended", 30)
+
+    run(whole)

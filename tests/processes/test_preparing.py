@@ -5,6 +5,7 @@ import json
 import os
 import sys
 
+from pileus.foundation.state_directory import hold
 from pileus.secrets_file import read
 from pileus.wiring import opening
 from pileus.wiring.settings import BusSection, SecretsSection, Settings
@@ -36,6 +37,18 @@ def test_a_host_has_one_key_for_identity_and_for_the_broker(small: MakeCluster, 
                 bus=BusSection(url="amqps://host.h7@broker.test/cloud"), secrets=SecretsSection(file=str(out))
             )
             assert opening.bus_url(settings) == f"amqps://host.h7:{secrets.key_of('host.h7')}@broker.test/cloud"
+
+    run(whole)
+
+
+def test_a_host_is_one_process(small: MakeCluster, run: Run) -> None:
+    async def whole() -> None:
+        async with cluster(small()) as there:
+            await there.add("hub", "hub")
+            lock = hold(there.state / "hosts" / "h1.lock", "h1")
+            env = {"PILEUS_SECRETS__FILE": str(there.path / "h1.secrets"), "PILEUS_HOST__HOST_NAME": "h1"}
+            assert "Another process has host h1 already" in await there.complaint("compute-host", **env)
+            os.close(lock)
 
     run(whole)
 
