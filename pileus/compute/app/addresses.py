@@ -66,10 +66,11 @@ async def _detach_lost(compute: Compute, server: Server, port_ids: Sequence[str]
         made = [new_detach(compute, context, server, port_id, is_ours=True) for port_id in port_ids]
         return [await compute.journal.insert(tx, new, compute.runner.owner) for new in made]
 
-    if port_ids:
+    records = await compute.database.transact(work) if port_ids else []
+    if records:
         log.warning("server %s lost its ports %s: detaching them", server.id, ", ".join(port_ids))
-        for record in await compute.database.transact(work):
-            compute.runner.run(record)
+    for record in records:
+        compute.runner.run(record)
 
 
 async def look(compute: Compute) -> int:

@@ -176,7 +176,8 @@ class PostgresDatabase:
     async def _connection(self) -> AsyncIterator[Any]:
         """A connection of the pool. Who fails with it sees the error of his statement, not that of giving it back."""
         self._runtime.check()
-        connection = await self._pool.acquire(timeout=WAIT_S)
+        async with self._runtime.timeout(WAIT_S):  # the pool's own timeout would make a task of each
+            connection = await self._pool.acquire()
         try:
             yield connection
         except Exception as error:
