@@ -127,6 +127,10 @@ class AnyLoop(PostgresDatabase):
         await self._here()
         return await super().all(statement, **values)
 
+    async def snapshot(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        await self._here()
+        return await super().snapshot(work)
+
     async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         await self._here()
         return await super().transact(work)

@@ -54,6 +54,7 @@ _SESSION = {
 _DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 _FACTS = "SELECT current_setting('server_encoding') AS encoding, current_setting('fsync') AS fsync"
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+_BEGIN_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _LOCK = "SELECT pg_advisory_xact_lock($1)"
 _TYPES = (("BLOB", "BYTEA"), ("INTEGER", "BIGINT"), ("TEXT", 'TEXT COLLATE "C"'))  # order as SQLite orders: by bytes
 
@@ -142,6 +143,17 @@ class PostgresDatabase:
 
         rows: Sequence[Any] = await self._again(read)
         return rows
+
+    async def snapshot(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        async def read() -> T:
+            async with self._connection() as connection:
+                await connection.execute(_BEGIN_SNAPSHOT)
+                try:
+                    return await work(_PostgresTransaction(connection))
+                finally:
+                    await _roll_back(connection)
+
+        return await self._again(read)
 
     # -- writing ------------------------------------------------------------------------------------------
     async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:

@@ -154,6 +154,10 @@ class Database(Protocol):
 
     async def one(self, statement: Statement, **values: Any) -> Any | None: ...
     async def all(self, statement: Statement, **values: Any) -> Sequence[Any]: ...
+    async def snapshot(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Run `work`, which only reads, on one moment of the database: what is compared must belong together."""
+        ...
+
     async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Run `work` in one transaction; it may be run again after a lost race, so it has no effect but its SQL.
 

@@ -78,6 +78,14 @@ class SqliteDatabase:
         self._runtime.check()
         return self._reader.execute(statement.sqlite, statement.sqlite_args(values)).fetchall()
 
+    async def snapshot(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        self._runtime.check()
+        self._reader.execute("BEGIN")
+        try:
+            return await work(_SqliteTransaction(self._reader, self._runtime))
+        finally:
+            self._reader.execute("COMMIT")
+
     async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         async with self._lock:
             self._runtime.check()

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from pileus.foundation.database import Transaction
 from pileus.network.app.service import NetworkService
 from pileus.network.domain.address import free_ranges, unpack
 from pileus.network.domain.document import read
@@ -21,7 +22,10 @@ COMPUTE = "compute:"
 
 async def findings(service: NetworkService) -> list[str]:
     """Everything that contradicts something else, in words; nothing is changed."""
-    db = service.database
+    return await service.database.snapshot(_compared)
+
+
+async def _compared(db: Transaction) -> list[str]:
     ports = await books.ports(db)
     subnets = {row["id"]: read(row["document"], Subnet) for row in await books.subnets(db)}
     held = await books.addresses(db)

@@ -1,10 +1,11 @@
 """What a host must have, read from committed rows: its ports, their networks, and what DHCP tells there."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
+from pileus.foundation.database import Transaction
 from pileus.network.app import tunnels
 from pileus.network.app.service import NetworkService
 from pileus.network.domain import data_plane
@@ -24,32 +25,50 @@ class Asker(NamedTuple):
 
 async def host_plan(service: NetworkService, asker: Asker) -> data_plane.HostPlan:
     """Everything that is bound to the host."""
-    return await _plan(service, asker, await ports.of_host(service.database, asker.host))
+    return await _plan(service, asker, lambda db: ports.of_host(db, asker.host))
 
 
 async def port_plan(service: NetworkService, asker: Asker, port_id: str) -> data_plane.HostPlan:
     """One port with its network; empty when it is not bound to the host."""
-    stored = await ports.find(service.database, port_id)
-    is_here = stored is not None and stored.port.host == asker.host
-    return await _plan(service, asker, [stored] if stored is not None and is_here else [])
+
+    async def bound(db: Transaction) -> list[StoredPort]:
+        stored = await ports.find(db, port_id)
+        return [stored] if stored is not None and stored.port.host == asker.host else []
+
+    return await _plan(service, asker, bound)
 
 
 async def network_plan(service: NetworkService, asker: Asker, network_id: str) -> data_plane.HostPlan:
     """A network without its ports; empty when none of them is bound to the host."""
-    bound = await ports.of_network_on_host(service.database, network_id, asker.host)
-    return msgspec.structs.replace(await _plan(service, asker, bound), ports=())
+    plan = await _plan(service, asker, lambda db: ports.of_network_on_host(db, network_id, asker.host))
+    return msgspec.structs.replace(plan, ports=())
 
 
-async def _plan(service: NetworkService, asker: Asker, bound: Sequence[StoredPort]) -> data_plane.HostPlan:
-    guests = [stored for stored in bound if stored.port.device_owner != DHCP]
-    guests = [stored for stored in guests if stored.port.device_owner not in OF_ROUTERS]
+class _Wires(NamedTuple):
+    """The ports that are asked about, and all that their host must know of their networks, as of one moment."""
+
+    guests: Sequence[StoredPort]
+    networks: Sequence[Network] = ()
+    subnets: Sequence[Subnet] = ()
+    dhcp: Mapping[str, Port] = {}
+
+
+Bound = Callable[[Transaction], Awaitable[Sequence[StoredPort]]]
+
+
+async def _wires(db: Transaction, host: str, bound: Bound) -> _Wires:
+    guests = [stored for stored in await bound(db) if stored.port.device_owner not in (DHCP, *OF_ROUTERS)]
     ids = sorted({stored.port.network_id for stored in guests})
     if not ids:
+        return _Wires(())
+    dhcp = {stored.port.network_id: stored.port for stored in await ports.dhcp_on_host(db, ids, host)}
+    return _Wires(guests, await networks.find_many(db, ids), await subnets.of_networks(db, ids), dhcp)
+
+
+async def _plan(service: NetworkService, asker: Asker, bound: Bound) -> data_plane.HostPlan:
+    guests, found, offered, dhcp = await service.database.snapshot(lambda db: _wires(db, asker.host, bound))
+    if not guests:
         return data_plane.HostPlan()
-    db = service.database
-    offered = await subnets.of_networks(db, ids)
-    dhcp = {stored.port.network_id: stored.port for stored in await ports.dhcp_on_host(db, ids, asker.host)}
-    found = await networks.find_many(db, ids)
     tunnelled = [network.id for network in found if network.network_type in TUNNELS]
     peers = await tunnels.peers(service, asker.host, asker.tunnel, tunnelled)
     return data_plane.HostPlan(

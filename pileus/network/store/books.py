@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pileus.foundation.database import Database, sql
+from pileus.foundation.database import Database, Transaction, sql
 
 _PORTS = sql("SELECT id, network_id, device_id, device_owner, host, router_id, document FROM network_ports ORDER BY id")
 _ADDRESSES = sql("SELECT subnet_id, address, family, port_id FROM network_addresses")
@@ -17,33 +17,33 @@ _FLOATING_IPS = sql("SELECT id, floating_port_id, port_id, fixed_address FROM ne
 Rows = Sequence[Any]
 
 
-async def ports(db: Database) -> Rows:
+async def ports(db: Database | Transaction) -> Rows:
     return await db.all(_PORTS)
 
 
-async def addresses(db: Database) -> Rows:
+async def addresses(db: Database | Transaction) -> Rows:
     return await db.all(_ADDRESSES)
 
 
-async def free(db: Database) -> Rows:
+async def free(db: Database | Transaction) -> Rows:
     return await db.all(_FREE)
 
 
-async def subnets(db: Database) -> Rows:
+async def subnets(db: Database | Transaction) -> Rows:
     return await db.all(_SUBNETS)
 
 
-async def networks(db: Database) -> Rows:
+async def networks(db: Database | Transaction) -> Rows:
     return await db.all(_NETWORKS)
 
 
-async def groups_of_ports(db: Database) -> Rows:
+async def groups_of_ports(db: Database | Transaction) -> Rows:
     return await db.all(_GROUPS_OF_PORTS)
 
 
-async def routers(db: Database) -> Rows:
+async def routers(db: Database | Transaction) -> Rows:
     return await db.all(_ROUTERS)
 
 
-async def floating_ips(db: Database) -> Rows:
+async def floating_ips(db: Database | Transaction) -> Rows:
     return await db.all(_FLOATING_IPS)

@@ -215,6 +215,30 @@ def test_a_reader_never_waits_for_a_writer_and_sees_only_what_is_committed(play:
     play(scenario, bench)
 
 
+def test_what_is_read_together_is_of_one_moment(play: Play, bench: Bench) -> None:
+    async def scenario(bench: Bench) -> None:
+        database = await bench.process(THINGS)
+        await put(database, "a", 1)
+        await put(database, "b", 1)
+
+        async def swap(tx: Transaction) -> None:
+            await tx.run(ADD, id="a", n=1)
+            await tx.run(ADD, id="b", n=-1)
+
+        async def both(tx: Transaction) -> int:
+            first: Any = await tx.one(GET, id="a")
+            if bench.server is not None:  # on SQLite nothing comes between two reads of one process
+                await database.transact(swap)
+            second: Any = await tx.one(GET, id="b")
+            return int(first["n"] + second["n"])
+
+        assert await database.snapshot(both) == 2
+        with pytest.raises(Exception, match="read-only|readonly"):
+            await database.snapshot(swap)
+
+    play(scenario, bench)
+
+
 def test_tables_are_made_once_whoever_starts_when(play: Play, bench: Bench) -> None:
     later = Schema("things", (*THINGS.migrations, Migration(2, "second", ("CREATE TABLE things_more (id TEXT)",))))
 
