@@ -7,7 +7,7 @@ topic has two queues on one topic exchange, so that an account's rights can be s
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,6 +64,24 @@ KEPT: Arguments = {"x-queue-type": "classic", "x-max-length": MOST_WAITING}
 
 CLOSED = (AMQPError, ChannelInvalidStateError, OSError, RuntimeError)
 """How aiormq says that a channel or connection is no more."""
+
+
+@contextlib.contextmanager
+def awaiting() -> Iterator[None]:
+    """A wait for the broker that ends with the connection raises an OSError.
+
+    aiormq ends it in other ways, too: it cancels what we wait for, which is no cancellation of ours, or it runs out of
+    frames.
+    """
+    try:
+        yield
+    except StopAsyncIteration as end:
+        raise ConnectionResetError("the broker broke the conversation off") from end
+    except asyncio.CancelledError as end:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise ConnectionResetError("the connection ended") from end
 
 
 @dataclass(slots=True)
@@ -234,9 +252,10 @@ class Line:
         said = ""
         while self.is_open():
             try:
-                channel, lost = await self._take_once(taking)
-                tried.set()
-                await self._watch(taking, channel, lost)
+                with awaiting():
+                    channel, lost = await self._take_once(taking)
+                    tried.set()
+                    await self._watch(taking, channel, lost)
                 self._close_soon(channel)  # what is in hand comes again
                 said = "its queue or its channel was lost"
             except NoLeader:
@@ -455,5 +474,5 @@ def _fault(properties: Any) -> str:
 
 __all__ = [
     "CLOSED", "HELD_S", "NEWS", "ChannelAccessRefused", "DeliveryError", "Line", "NoLeader", "Parcel", "PublishError",
-    "Taking",
+    "Taking", "awaiting",
 ]  # fmt: skip

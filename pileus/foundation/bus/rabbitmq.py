@@ -32,6 +32,7 @@ from pileus.foundation.bus.rabbit_line import (
     Parcel,
     PublishError,
     Taking,
+    awaiting,
 )
 from pileus.foundation.bus.socket import MessageTooLarge
 from pileus.foundation.runtime import Runtime
@@ -152,7 +153,8 @@ class RabbitTransport:
         context = self._tls.client() if url.scheme == "amqps" else None
         connection = aiormq.Connection(url, context=context)
         try:
-            await connection.connect()
+            with awaiting():
+                await connection.connect()
         except (AuthenticationError, ProbableAuthenticationError) as refused:
             raise BrokerRefuses(where=self._where, account=self._account, why=refused) from refused
         except ssl.SSLCertVerificationError as wrong:
@@ -161,9 +163,10 @@ class RabbitTransport:
             raise self._unreached(failure) from failure
         line = Line(connection, self._account, self._runtime, self.park, self._held_s)
         try:
-            await line.prepare()
-            for taking in list(self._takings.values()):
-                await line.take(taking)
+            with awaiting():
+                await line.prepare()
+                for taking in list(self._takings.values()):
+                    await line.take(taking)
         except CLOSED as failure:
             await line.close()
             raise BrokerAway(where=self._where, why=failure) from failure
@@ -260,7 +263,8 @@ class RabbitTransport:
 
     async def _send(self, line: Line, parcel: Parcel) -> None:
         try:
-            await line.send(parcel)
+            with awaiting():
+                await line.send(parcel)
         except PublishError:
             self._spawn(self._again(line, parcel), f"bus {parcel.key}")
         except DeliveryError:
@@ -274,11 +278,6 @@ class RabbitTransport:
                 self._spawn(self._again(line, parcel), f"bus {parcel.key}")
             else:
                 self._unsent.append(parcel)
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            self._unsent.append(parcel)  # aiormq says so when the connection ends
         finally:
             self._in_flight -= 1
             self._flush()

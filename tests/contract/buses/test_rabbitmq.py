@@ -20,7 +20,7 @@ from pileus.foundation.bus import rabbitmq as rabbit_module
 from pileus.foundation.bus.broker import MOST_WAITING
 from pileus.foundation.bus.opening import NoSuchBus, open_transport
 from pileus.foundation.bus.rabbit_accounts import NotApplied, apply, definitions, forget_line, host_rights
-from pileus.foundation.bus.rabbit_line import MOST_REDELIVERED, PREFETCH
+from pileus.foundation.bus.rabbit_line import MOST_REDELIVERED, PREFETCH, awaiting
 from pileus.foundation.bus.rabbitmq import (
     BrokerAway,
     BrokerRefuses,
@@ -211,6 +211,33 @@ def test_a_broker_that_was_wiped_is_furnished_again(play: Play) -> None:
         assert all(queue["durable"] for queue in shared)
 
     play(scenario)
+
+
+def test_whatever_ends_a_wait_with_the_connection_is_an_error_that_is_tried_again(run: Run) -> None:
+    """aiormq runs out of frames when the broker hangs up at once, and cancels what others wait for when it closes."""
+
+    async def out_of_frames() -> None:
+        raise StopAsyncIteration
+
+    async def scenario() -> None:
+        with pytest.raises(OSError, match="broke the conversation off"), awaiting():
+            await out_of_frames()
+        theirs = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(theirs.cancel)
+        with pytest.raises(OSError, match="the connection ended"), awaiting():
+            await theirs
+
+        async def ours() -> None:
+            with awaiting():
+                await asyncio.Event().wait()
+
+        task = asyncio.create_task(ours())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run(scenario)
 
 
 def test_queues_that_somebody_deletes_are_declared_again_by_takers_and_senders(play: Play) -> None:
