@@ -4,10 +4,9 @@ It needs nothing of the machine but the package, and leaves the package's own se
 """
 
 import contextlib
-import ctypes
 import os
 import secrets
-import signal
+import shutil
 import socket
 import subprocess
 import time
@@ -21,6 +20,7 @@ import msgspec
 from pileus.foundation.bus.rabbit_accounts import control_account, definitions, host_rights
 from pileus.foundation.runtime import Runtime
 from tests.certificates import Authority
+from tests.process import Group
 
 PROGRAMS = Path("/usr/lib/rabbitmq/bin")  # the ones in PATH insist on being the account rabbitmq
 START_S = 90.0
@@ -35,10 +35,6 @@ def free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: a killed test run leaves nothing behind
-
-
 class PrivateRabbit:
     """A broker with the accounts `pileus`, `host.h1` and `host.h2`, plain and by TLS (certificate for `localhost`)."""
 
@@ -48,7 +44,7 @@ class PrivateRabbit:
         self.directory = directory
         self.port, self.tls_port, self._dist_port, self._epmd_port = free_ports(4)
         self.authority = Authority(directory)
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: list[Group] = []
         self._write_files()
 
     def url(self, account: str = "pileus", password: str | None = None, *, tls: bool = False) -> str:
@@ -101,11 +97,10 @@ class PrivateRabbit:
     def _run(self, *argv: str) -> None:
         output = (self.directory / "output").open("ab")
         self._processes.append(
-            subprocess.Popen(
-                argv, env=self.environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                start_new_session=True, preexec_fn=_die_with_parent, cwd=self.directory,
+            Group(
+                argv, env=self.environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=self.directory
             )
-        )  # fmt: skip
+        )
         output.close()
 
     def wait(self) -> None:
@@ -117,7 +112,7 @@ class PrivateRabbit:
                     socket.create_connection(("127.0.0.1", port), timeout=1).close()
                     break
                 except OSError:
-                    if time.monotonic() > deadline or self._processes[-1].poll() is not None:
+                    if time.monotonic() > deadline or self._processes[-1].has_ended:
                         raise RuntimeError(f"RabbitMQ did not start: {self._log()}") from None
                     time.sleep(0.05)
 
@@ -128,16 +123,11 @@ class PrivateRabbit:
 
     def kill(self) -> None:
         """As a machine that loses its power."""
-        self._end(self._processes.pop())
-
-    def _end(self, process: subprocess.Popen[bytes]) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        self._processes.pop().kill()
 
     def stop(self) -> None:
         while self._processes:
-            self._end(self._processes.pop())
+            self._processes.pop().kill()
 
     # -- what an operator does ----------------------------------------------------------------------------
     def control(self, *words: str, stdin: bytes = b"") -> str:
@@ -146,6 +136,11 @@ class PrivateRabbit:
         )
         assert done.returncode == 0, (words, done.stdout, done.stderr)
         return done.stdout.decode()
+
+    def lose_everything(self) -> None:
+        """Killed, and its disk is empty: when it starts again it has only the accounts of its file."""
+        self.kill()
+        shutil.rmtree(self.directory / "mnesia")
 
     def wipe(self) -> None:
         """Every queue, exchange, message and account is gone; the accounts come back from their file."""

@@ -1,6 +1,7 @@
 """A cloud as its users meet it: a process of its own, driven by the command line and by the users' own clients."""
 
 import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -21,6 +22,32 @@ Done = subprocess.CompletedProcess[str]
 def free_port() -> int:
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
         return int(listener.getsockname()[1])
+
+
+class Group:
+    """A program with all that it starts; it goes with this process, however this one ends."""
+
+    def __init__(self, argv: Sequence[str], **options: Any):
+        self._process = subprocess.Popen(argv, start_new_session=True, **options)
+        # The pipe closes with this process, even with one that is killed.
+        guard = ["sh", "-c", 'read -r _; kill -KILL -- "-$1"', "guard", str(self._process.pid)]
+        self._guard = subprocess.Popen(guard, stdin=subprocess.PIPE, start_new_session=True, stderr=subprocess.DEVNULL)
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def kill(self) -> None:
+        self._guard.kill()
+        self._guard.communicate()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+def die_with_parent() -> None:
+    """For `preexec_fn`: a killed test run leaves no process behind."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 class CloudProcess:
