@@ -38,8 +38,10 @@ def load(config: Path | None, said: dict[str, Any] | None = None) -> Settings:
     return settings
 
 
-def serve(settings: Settings, names: list[str], name: str) -> int:
-    """Be one process of the cloud, until SIGTERM or SIGINT."""
+def serve(
+    settings: Settings, names: list[str], name: str, *, runtime_of: type[Runtime] = Runtime, open_bus: Any = None
+) -> int:
+    """Be one process of the cloud, until SIGTERM or SIGINT; for tests, with another runtime and way to the bus."""
     import uvloop
 
     from pileus.wiring.served import check_parts
@@ -47,13 +49,13 @@ def serve(settings: Settings, names: list[str], name: str) -> int:
     parts = check_parts(names)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_live(settings, parts, name))
+            return runner.run(_live(settings, parts, name, runtime_of, open_bus))
     except Error as error:
         click.echo(f"pileus: {error.text}" + (f" ({error.log})" if error.log else ""), err=True)
         return 1
 
 
-async def _live(settings: Settings, parts: tuple[str, ...], name: str) -> int:
+async def _live(settings: Settings, parts: tuple[str, ...], name: str, runtime_of: type[Runtime], open_bus: Any) -> int:
     from pileus.foundation.logs import set_up
     from pileus.foundation.machine import raise_file_limit
     from pileus.wiring.served import Process
@@ -61,12 +63,12 @@ async def _live(settings: Settings, parts: tuple[str, ...], name: str) -> int:
     set_up()
     raise_file_limit()
     host = settings.host.host_name or os.uname().nodename
-    runtime = Runtime(name or f"{'+'.join(parts)}@{host}/{os.getpid()}")
+    runtime = runtime_of(name or f"{'+'.join(parts)}@{host}/{os.getpid()}")
     began = runtime.monotonic()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    process = Process(settings, parts, runtime)
+    process = Process(settings, parts, runtime, open_bus)
     try:
         await process.start()
         runtime.settle()

@@ -71,19 +71,24 @@ class Holdings:
 # -- reading ----------------------------------------------------------------------------------------------------------
 def holdings(state_dir: Path) -> Holdings:
     """Read everything that a state directory holds now."""
-    found = Holdings()
     with databases.looking_at(state_dir / "pileus.db") as look:
-        _read_compute(found, look)
-        _read_placement(found, look)
-        _read_network(found, look)
-        _read_plain(found, look)
-        for row in look("SELECT data FROM volume_volumes"):
-            volume = msgspec.msgpack.decode(row["data"], type=Volume)
-            found.volumes[volume.id] = volume
-        for row in look("SELECT id, volume_id, status, size_gib FROM volume_snapshots"):
-            found.snapshots[row["id"]] = (row["volume_id"], row["status"], row["size_gib"])
-        for row in look("SELECT id, name, status, properties FROM image_images"):
-            found.images[row["id"]] = (row["name"], row["status"], "snapshot" in row["properties"])
+        return holdings_in(state_dir, look)
+
+
+def holdings_in(state_dir: Path, look: databases.Look) -> Holdings:
+    """The same with the rows of a database elsewhere."""
+    found = Holdings()
+    _read_compute(found, look)
+    _read_placement(found, look)
+    _read_network(found, look)
+    _read_plain(found, look)
+    for row in look("SELECT data FROM volume_volumes"):
+        volume = msgspec.msgpack.decode(row["data"], type=Volume)
+        found.volumes[volume.id] = volume
+    for row in look("SELECT id, volume_id, status, size_gib FROM volume_snapshots"):
+        found.snapshots[row["id"]] = (row["volume_id"], row["status"], row["size_gib"])
+    for row in look("SELECT id, name, status, properties FROM image_images"):
+        found.images[row["id"]] = (row["name"], row["status"], "snapshot" in row["properties"])
     for host_dir in sorted((state_dir / "hosts").glob("*")):
         _read_host(found, host_dir)
     for line in (state_dir / "volumes" / VOLUMES).read_bytes().splitlines():

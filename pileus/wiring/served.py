@@ -4,7 +4,7 @@ Nothing that outlives a request is kept here, but on hosts: any process may be k
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import cache
 from importlib import import_module
 from typing import Any, Protocol, runtime_checkable
@@ -79,7 +79,14 @@ class RunsFlows(Protocol):
 class Process:
     """One process of a cloud."""
 
-    def __init__(self, settings: Settings, parts: tuple[str, ...], runtime: Runtime):
+    def __init__(
+        self,
+        settings: Settings,
+        parts: tuple[str, ...],
+        runtime: Runtime,
+        reach_bus: Callable[[Settings, Runtime], Awaitable[Line]] | None = None,
+    ):
+        self._open_bus = reach_bus or open_bus
         self._settings = settings
         self._parts = parts
         self._runtime = runtime
@@ -123,7 +130,7 @@ class Process:
                 await database.migrate(schema, only_check=True)
         if "hub" in self._parts:
             await self._open_hub()
-        self._line = await open_bus(settings, runtime)
+        self._line = await self._open_bus(settings, runtime)
         bus = Bus(self._line, runtime)
         self._ground = Ground(settings, runtime, bus, secrets, cache(self._reach), database, is_alone=False)
         revocation.listen(self._ground.epoch, bus)

@@ -18,7 +18,7 @@ from pileus.foundation.http.remote import SocketTransport
 from pileus.foundation.runtime import Runtime
 from pileus.foundation.tls import Tls
 from tests.cloud import CHEAP, User
-from tests.process import free_port
+from tests.process import die_with_parent, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 READY = "Pileus serves "
@@ -33,13 +33,20 @@ PATIENCE_S = 90.0
 class Member:
     """One process of the cluster."""
 
+    program: tuple[str, ...] = ("-m", "pileus")
+
     def __init__(self, cluster: "Cluster", name: str, parts: Sequence[str], env: Mapping[str, str] | None = None):
         self.name, self.parts = name, tuple(parts)
         self.port = free_port()
         self._cluster = cluster
-        self._env = dict(env or {})
+        self.env = dict(env or {})
         self._process: asyncio.subprocess.Process | None = None
         self.log = cluster.path / f"{name}.log"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def is_running(self) -> bool:
@@ -49,9 +56,9 @@ class Member:
         """When it returns, its ready line has been read."""
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "pileus", "serve", ",".join(self.parts), "--config", str(self._cluster.config),
+                sys.executable, *self.program, "serve", ",".join(self.parts), "--config", str(self._cluster.config),
                 "--name", self.name, "--port", str(self.port), stdout=asyncio.subprocess.PIPE, stderr=log, cwd=ROOT,
-                env=os.environ | self._env,
+                env=os.environ | self.env, preexec_fn=die_with_parent,
             )  # fmt: skip
         assert self._process.stdout is not None
         async with asyncio.timeout(PATIENCE_S):
@@ -61,7 +68,7 @@ class Member:
     async def kill(self) -> None:
         """kill -9; when it returns, it is gone."""
         self._signal(signal.SIGKILL)
-        await self._ended()
+        await self.ended()
 
     def pause(self) -> None:
         self._signal(signal.SIGSTOP)
@@ -73,13 +80,14 @@ class Member:
         """How an orderly end went."""
         if self.is_running:
             self._signal(signal.SIGTERM)
-        return await self._ended()
+        return await self.ended()
 
     def _signal(self, number: int) -> None:
         assert self._process is not None
         self._process.send_signal(number)
 
-    async def _ended(self) -> int:
+    async def ended(self) -> int:
+        """Wait until it is gone."""
         assert self._process is not None
         async with asyncio.timeout(PATIENCE_S):
             return await self._process.wait()
@@ -97,11 +105,12 @@ class Cluster:
         self.state = path / "state"
         self.members: dict[str, Member] = {}
         self.runtime = Runtime("the cluster's test")
-        self._ways: dict[str, _Way] = {}
+        self.clients: dict[str, Way] = {}  # the way of clients to each path
         self._hosts: dict[str, Path] = {}
         self._host_bus = host_bus
         self._names = 0
         self._settings = _settings(self.state, database, bus) | dict(more or {})
+        self.links: list[Way] = []  # every way there is, those of tests too
 
     @property
     def has_hub(self) -> bool:
@@ -112,9 +121,8 @@ class Cluster:
     async def prepare(self, hosts: Sequence[str]) -> None:
         """Write the configuration, make the tables, enroll the hosts."""
         for path in PATHS.values():
-            self._ways[path] = way = _Way(lambda path=path: self._ports(path))  # type: ignore[misc]
-            await way.open()
-        services = {path: way.url for path, way in self._ways.items()}
+            self.clients[path] = await self.way(lambda path=path: self.ports(path))  # type: ignore[misc]
+        services = {path: way.url for path, way in self.clients.items()}
         _write_toml(self.config, self._settings | {"services": services})
         await self.command("db", "upgrade", "--config", str(self.config))
         for host in hosts:
@@ -122,22 +130,35 @@ class Cluster:
             await self.command("enroll", host, "--config", str(self.config), "--out", str(self._hosts[host]))
         self.secrets = json.loads((self.state / "secrets.json").read_text())
 
+    async def way(self, ports: Callable[[], list[int]], *, takes_first: bool = False) -> "Way":
+        """One address more before whoever listens on these ports."""
+        made = Way(ports, takes_first=takes_first)
+        await made.open()
+        self.links.append(made)
+        return made
+
     async def add(self, name: str, *parts: str, host: str = "", **env: str) -> Member:
         """Start one process more; with `host` it has that host's name and accounts alone."""
-        if host:
-            env = {"PILEUS_SECRETS__FILE": str(self._hosts[host]), "PILEUS_HOST__HOST_NAME": host} | env
-            if self._host_bus is not None:
-                env = {"PILEUS_BUS__URL": self._host_bus(host)} | env
-        member = self.members[name] = Member(self, name, parts, env)
+        member = self.members[name] = self.member(name, parts, self.accounts_of(host) | env)
         await member.start()
         return member
+
+    def accounts_of(self, host: str) -> dict[str, str]:
+        """What lets a process be a host."""
+        if not host:
+            return {}
+        found = {"PILEUS_SECRETS__FILE": str(self._hosts[host]), "PILEUS_HOST__HOST_NAME": host}
+        return found if self._host_bus is None else found | {"PILEUS_BUS__URL": self._host_bus(host)}
+
+    def member(self, name: str, parts: Sequence[str], env: Mapping[str, str]) -> Member:
+        return Member(self, name, parts, env)
 
     async def stop(self) -> None:
         """End whoever still runs, the newest first."""
         for member in reversed(list(self.members.values())):
             member.wake() if member.is_running else None
             await member.end()
-        for way in self._ways.values():
+        for way in self.links:
             await way.close()
         await self.runtime.stop()
 
@@ -163,14 +184,14 @@ class Cluster:
 
     def encrypted(self, authority: str) -> None:
         """From now on the processes are reached by TLS, with certificates of this authority."""
-        for way in self._ways.values():
+        for way in self.clients.values():
             way.encrypt(authority)
 
     def addresses(self) -> dict[str, str]:
         """Where the services are, by path."""
-        return {path: way.url for path, way in self._ways.items()}
+        return {path: way.url for path, way in self.clients.items()}
 
-    def _ports(self, path: str) -> list[int]:
+    def ports(self, path: str) -> list[int]:
         return [
             member.port
             for member in self.members.values()
@@ -192,7 +213,7 @@ class Cluster:
         sent = {"content-type": "application/json"} if body is not None else {}
         sent |= dict(headers or {})
         first, _, _ = path[1:].partition("/")
-        return await self._ways[first].transport.send(method, path, sent, raw, 60.0)
+        return await self.clients[first].transport.send(method, path, sent, raw, 60.0)
 
     async def login(self, name: str, password: str, project: str) -> User:
         user = User(self, name, password, project)  # type: ignore[arg-type]
@@ -203,19 +224,27 @@ class Cluster:
         return await self.login("admin", self.secrets["admin_password"], "admin")
 
 
-class _Way:
-    """One address before all processes that serve a path: connections go to any that runs."""
+class Way:
+    """One address before all processes that serve a path: connections go to any that runs, or to the first of them.
 
-    def __init__(self, ports: Callable[[], list[int]]):
+    It can be cut: nothing comes through, and nobody is told.
+    """
+
+    def __init__(self, ports: Callable[[], list[int]], *, takes_first: bool = False):
         self._ports = ports
+        self.takes_first = takes_first
         self._next = 0
         self._server: asyncio.AbstractServer | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._whole = asyncio.Event()
+        self._whole.set()
+        self.port = 0
         self.url = ""
 
     async def open(self) -> None:
         self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self.port = self._server.sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
         self.transport = SocketTransport(self.url)
 
     def encrypt(self, authority: str) -> None:
@@ -226,6 +255,17 @@ class _Way:
         await self.transport.close()
         assert self._server is not None
         self._server.close()
+        self.drop()
+
+    def cut(self) -> None:
+        self._whole.clear()
+
+    def mend(self) -> None:
+        """What was sent meanwhile arrives now, as with packets that are sent again."""
+        self._whole.set()
+
+    def drop(self) -> None:
+        """End every connection: the next ones find their way anew."""
         for task in list(self._tasks):
             task.cancel()
 
@@ -234,32 +274,38 @@ class _Way:
         assert task is not None
         self._tasks.add(task)
         try:
+            await self._whole.wait()
             for _ in range(5):
                 ports = self._ports()
                 if not ports:
                     break
-                self._next += 1
+                self._next += 0 if self.takes_first else 1
                 with contextlib.suppress(OSError):
                     back, out = await asyncio.open_connection("127.0.0.1", ports[self._next % len(ports)])
-                    await _both(reader, writer, back, out)
+                    await self._both(reader, writer, back, out)
                     break
         finally:
             writer.close()
             self._tasks.discard(task)
 
+    async def _both(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, back: asyncio.StreamReader,
+        out: asyncio.StreamWriter,
+    ) -> None:  # fmt: skip
+        async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(OSError):
+                while chunk := await source.read(1 << 16):
+                    await self._whole.wait()
+                    target.write(chunk)
+                    await target.drain()
+            await self._whole.wait()
+            with contextlib.suppress(OSError, RuntimeError):
+                target.close()
 
-async def _both(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, back: asyncio.StreamReader, out: asyncio.StreamWriter
-) -> None:
-    async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while chunk := await source.read(1 << 16):
-                target.write(chunk)
-                await target.drain()
-        with contextlib.suppress(OSError, RuntimeError):
-            target.close()
-
-    await asyncio.gather(pump(reader, out), pump(back, writer))
+        try:
+            await asyncio.gather(pump(reader, out), pump(back, writer))
+        finally:
+            out.close()
 
 
 def _settings(state: Path, database: str, bus: str) -> dict[str, Any]:

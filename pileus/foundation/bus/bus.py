@@ -126,6 +126,7 @@ class Bus:
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._waiting[envelope.id] = future
         self._note(envelope, "call", topic)
+        self._runtime.reached("call.before", topic, method)
         self._transport.ask(topic, _encode(envelope), timeout_s)
         try:
             async with self._runtime.timeout(timeout_s):
@@ -135,6 +136,7 @@ class Bus:
         finally:
             self._waiting.pop(envelope.id, None)
         self._runtime.check()
+        self._runtime.reached("call.after", topic, method)
         if record is not None:
             self._trace(record, envelope, reply, topic, steps)
         if reply.error is not None:
@@ -148,6 +150,7 @@ class Bus:
         self._runtime.check()
         envelope = self._envelope(method, args, request_id, source, "")
         self._note(envelope, "cast", topic)
+        self._runtime.reached("cast.before", topic, method)
         self._transport.cast(topic, _encode(envelope))
         return envelope
 
@@ -216,6 +219,7 @@ class Bus:
             self._runtime.now(), Trace(), sender,
         )  # fmt: skip
         self._note(envelope, "taken", topic)
+        self._runtime.reached("handle.before", topic, envelope.method)
         result, error = None, None
         try:
             if sender and not is_control(sender):
@@ -234,6 +238,7 @@ class Bus:
             error = errors.to_wire(failure)
         if envelope.reply_to and self._runtime.alive:
             self._note(envelope, "answered", topic)
+            self._runtime.reached("reply.before", topic, envelope.method)
             reply = Reply(envelope.id, 1, result, error, delivery.taken, self._runtime.name, delivery.trace.events)
             self._transport.reply(envelope.reply_to, _encode(reply))
 

@@ -134,14 +134,19 @@ class PostgresDatabase:
             async with self._connection() as connection:
                 return await connection.fetchrow(statement.postgres, *_arguments(statement, values))
 
-        return await self._again(read)
+        self._runtime.reached("read.before", statement.postgres)
+        row = await self._again(read)
+        self._runtime.reached("read.after", statement.postgres)
+        return row
 
     async def all(self, statement: Statement, **values: Any) -> Sequence[Any]:
         async def read() -> Any:
             async with self._connection() as connection:
                 return await connection.fetch(statement.postgres, *_arguments(statement, values))
 
+        self._runtime.reached("read.before", statement.postgres)
         rows: Sequence[Any] = await self._again(read)
+        self._runtime.reached("read.after", statement.postgres)
         return rows
 
     async def snapshot(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
@@ -149,7 +154,7 @@ class PostgresDatabase:
             async with self._connection() as connection:
                 await connection.execute(_BEGIN_SNAPSHOT)
                 try:
-                    return await work(_PostgresTransaction(connection))
+                    return await work(_PostgresTransaction(connection, self._runtime))
                 finally:
                     await _roll_back(connection)
 
@@ -163,7 +168,7 @@ class PostgresDatabase:
             nonlocal has_lost
             async with self._connection() as connection:
                 await connection.execute(_BEGIN)
-                tx = _PostgresTransaction(connection)
+                tx = _PostgresTransaction(connection, self._runtime)
                 try:
                     if has_lost:  # losers come one by one, so that each of them wins
                         await tx.lock("pileus", "turn")
@@ -227,10 +232,11 @@ class PostgresDatabase:
 
 
 class _PostgresTransaction:
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "_runtime")
 
-    def __init__(self, connection: Any):
+    def __init__(self, connection: Any, runtime: Runtime):
         self._connection = connection
+        self._runtime = runtime
 
     async def one(self, statement: Statement, **values: Any) -> Any | None:
         return await self._connection.fetchrow(statement.postgres, *_arguments(statement, values))
@@ -240,6 +246,7 @@ class _PostgresTransaction:
         return rows
 
     async def run(self, statement: Statement, **values: Any) -> int:
+        self._runtime.reached("write.before", statement.postgres)
         status: str = await self._connection.execute(statement.postgres, *_arguments(statement, values))
         return int(status.rpartition(" ")[2])  # "UPDATE 3"
 

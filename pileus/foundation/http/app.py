@@ -126,7 +126,9 @@ class App:
         request.service = self.service
         request.context = Context(f"req-{self.runtime.uuid()}", global_request_id=_global_id(headers))
         request.context.started = self.runtime.now()
+        self.runtime.reached("request.before", self.api.name, request.method, path)
         response = await self._answer(request, receive)
+        self.runtime.reached("answer.before", self.api.name, request.method, path, request.context.caller.user_name)
         if 200 <= response.status < 300 and request.method not in ("GET", "HEAD") and "pileus.inside" not in scope:
             try:
                 await self._durable()

@@ -128,11 +128,13 @@ class Peer:
             sent.setdefault("content-type", "application/json")
         started = self._runtime.now()
         self._runtime.check()
+        self._runtime.reached("peer.before", self.name, method, path)
         try:  # not `_answering`: most requests of a cloud in one process pass here
             answer = await self._transport.send(method, path, sent, raw, timeout_s)
         except (TimeoutError, OSError) as error:
             raise self._silent(error) from error
         self._runtime.check()
+        self._runtime.reached("peer.after", self.name, method, path)
         if record is not None:
             self._record(record, answer, method, path, started, steps, sub, describe)
         return answer

@@ -1,0 +1,30 @@
+"""The fault matrix: its data, and a part of it on a real cluster. `python -m tests.faults` plays all of it."""
+
+from tests.conftest import Run
+from tests.faults.__main__ import played
+from tests.faults.places import FAULTS, LAUNCH, SCENARIOS, cells, part
+
+
+def test_the_matrix_has_all_steps_of_a_launch() -> None:
+    numbers = {"".join(letter for letter in step.name if letter.isdigit()) for step in LAUNCH}
+    assert numbers == {str(number) for number in range(1, 29)}
+
+
+def test_each_cell_is_played_or_says_why_it_cannot_be() -> None:
+    for scenario, steps in SCENARIOS.items():
+        names = [step.name for step in steps]
+        assert len(set(names)) == len(names)
+        for cell in cells(scenario):
+            assert cell.reason or cell.place.part
+            assert cell.reason or cell.fault != "cut" or (cell.step.link and cell.step.to), cell
+
+
+def test_the_part_has_each_step_and_each_fault() -> None:
+    chosen = part()
+    assert [cell.step for cell in chosen] == [step for steps in SCENARIOS.values() for step in steps]
+    assert {cell.fault for cell in chosen} == set(FAULTS)
+
+
+def test_each_step_survives_a_fault(run: Run) -> None:
+    wrong = [str(outcome) for outcome in run(played, part()) if not outcome.is_fine]
+    assert not wrong, "\n".join(wrong)
