@@ -1,23 +1,28 @@
 """The invariants of compute, checked against what hosts and other services really hold. It repairs nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pileus.compute.domain.server import Server
 from pileus.compute.domain.server_states import HOLDS_RESOURCES, SHOULD_RUN, VmState, is_overdue
 from pileus.compute.service import Compute, host_topic
 from pileus.compute.store import servers, services
+from pileus.foundation.database import Transaction
 from pileus.foundation.errors import Error
-from pileus.foundation.flow.model import STUCK
+from pileus.foundation.flow.model import STUCK, FlowRecord
 
 Finding = dict[str, Any]
 
 
 async def audit(compute: Compute) -> list[Finding]:
     """Every violation found: which invariant, about what, what is there, and what mends it."""
-    every = await servers.everything(compute.database)
+
+    async def read(tx: Transaction) -> tuple[list[Server], list[FlowRecord], list[Server]]:
+        return await servers.everything(tx), await compute.journal.all_open(tx), await servers.busy(tx)
+
+    every, flows, busy = await compute.database.snapshot(read)
     findings = [finding for server in every for finding in _states(compute, server)]
-    findings += await _flows(compute, {server.id for server in every})
+    findings += _flows(flows, {server.id for server in every}, busy)
     findings += await _guests(compute, every)
     findings += await _claims(compute, every)
     findings += await _ports(compute, every)
@@ -42,10 +47,10 @@ def _states(compute: Compute, server: Server) -> list[Finding]:
     return found
 
 
-async def _flows(compute: Compute, alive: set[str]) -> list[Finding]:
+def _flows(flows: Sequence[FlowRecord], alive: set[str], busy: Sequence[Server]) -> list[Finding]:
     """Busy servers have a flow, open flows have a server."""
     found, working = [], set()
-    for record in await compute.journal.all_open():
+    for record in flows:
         working.add(record.subject)
         if record.state == STUCK:
             found.append(_finding(
@@ -57,7 +62,7 @@ async def _flows(compute: Compute, alive: set[str]) -> list[Finding]:
                 "every flow has its server", record.id, f"{record.name} of {record.subject}, which is gone",
                 f"pileus flows abandon {record.id}",
             ))  # fmt: skip
-    for server in await servers.busy(compute.database):
+    for server in busy:
         if server.id not in working:
             found.append(_finding(
                 "an accepted request is not lost", server.id, f"{server.task_state} and no flow works on it",

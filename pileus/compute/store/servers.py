@@ -184,7 +184,7 @@ async def used(tx: Database | Transaction, project_id: str) -> Mapping[str, int]
     return {"instances": row["instances"], "cores": row["cores"], "ram": row["ram"]}
 
 
-async def everything(reader: Database) -> list[Server]:
+async def everything(reader: Database | Transaction) -> list[Server]:
     """Every server there is: for the audit."""
     return [_server(row) for row in await reader.all(_EVERY)]
 
@@ -222,6 +222,6 @@ async def hosts_of_group(reader: Database | Transaction, group_id: str) -> dict[
     return {row["id"]: row["host"] for row in await reader.all(_OF_GROUP, group_id=group_id)}
 
 
-async def busy(reader: Database) -> list[Server]:
+async def busy(reader: Database | Transaction) -> list[Server]:
     """Servers with something in flight, the stillest first."""
     return [_server(row) for row in await reader.all(_BUSY)]

@@ -194,9 +194,9 @@ class SqlJournal:
     async def open_flows(self, home: str) -> list[FlowRecord]:
         return [_record(row) for row in await self._database.all(self._sql.open, home=home)]
 
-    async def all_open(self) -> list[FlowRecord]:
-        """Every flow that has not ended, of every home, the stuck ones too."""
-        return [_record(row) for row in await self._database.all(self._sql.all_open)]
+    async def all_open(self, reader: Transaction | None = None) -> list[FlowRecord]:
+        """Every flow that has not ended, of every home, the stuck ones too; with a reader, as of its moment."""
+        return [_record(row) for row in await (reader or self._database).all(self._sql.all_open)]
 
     async def set_state(self, flow_id: str, state: str, found: str) -> bool:
         """For operators: put a stuck flow back to work, or give it up."""

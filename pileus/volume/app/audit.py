@@ -1,9 +1,11 @@
 """The invariants of block storage, checked against what back ends and compute really hold. It repairs nothing."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from pileus.foundation.database import Transaction
 from pileus.foundation.errors import Error
-from pileus.foundation.flow.model import STUCK
+from pileus.foundation.flow.model import STUCK, FlowRecord
 from pileus.volume.domain.snapshot import Snapshot, SnapshotStatus
 from pileus.volume.domain.volume import Volume
 from pileus.volume.domain.volume_states import HOLDS_DATA, AttachStatus, is_overdue
@@ -16,10 +18,16 @@ LET_GO_S = 60
 
 async def audit(service: VolumeService) -> list[Finding]:
     """Every violation found: which invariant, about what, what is there, and what mends it."""
-    every = await volumes.everything(service.database)
-    taken = await snapshots.everything(service.database)
+
+    async def read(tx: Transaction) -> tuple[list[Volume], list[Snapshot], list[FlowRecord], list[Volume]]:
+        return (
+            await volumes.everything(tx), await snapshots.everything(tx), await service.journal.all_open(tx),
+            await volumes.busy(tx),
+        )  # fmt: skip
+
+    every, taken, flows, busy = await service.database.snapshot(read)
     findings = [finding for volume in every for finding in _states(service, volume)]
-    findings += await _flows(service, {volume.id for volume in every} | {snapshot.id for snapshot in taken})
+    findings += _flows(flows, {volume.id for volume in every} | {snapshot.id for snapshot in taken}, busy)
     for backend in service.settings.backends:
         findings += await _backend(service, backend, every, taken)
     findings += await _attachments(service, every)
@@ -39,10 +47,10 @@ def _states(service: VolumeService, volume: Volume) -> list[Finding]:
     )]  # fmt: skip
 
 
-async def _flows(service: VolumeService, alive: set[str]) -> list[Finding]:
+def _flows(flows: Sequence[FlowRecord], alive: set[str], busy: Sequence[Volume]) -> list[Finding]:
     """Volumes with work in flight have a flow, open flows have a volume."""
     found, working = [], set()
-    for record in await service.journal.all_open():
+    for record in flows:
         working.add(record.subject)
         if record.state == STUCK:
             found.append(_finding(
@@ -54,7 +62,7 @@ async def _flows(service: VolumeService, alive: set[str]) -> list[Finding]:
                 "every flow has its volume", record.id, f"{record.name} of {record.subject}, which is gone",
                 f"pileus flows abandon {record.id}",
             ))  # fmt: skip
-    for volume in await volumes.busy(service.database):
+    for volume in busy:
         if volume.id not in working:
             found.append(_finding(
                 "an accepted request is not lost", volume.id, f"{volume.status} and no flow works on it",

@@ -85,7 +85,7 @@ async def has_any(reader: Database | Transaction, volume_id: str) -> bool:
     return await reader.one(_ANY_OF_VOLUME, volume_id=volume_id) is not None
 
 
-async def everything(reader: Database) -> list[Snapshot]:
+async def everything(reader: Database | Transaction) -> list[Snapshot]:
     """Every snapshot there is: for the audit."""
     return [snapshot_of(row) for row in await reader.all(_EVERY)]
 

@@ -161,12 +161,12 @@ async def used(reader: Database | Transaction, project_id: str, names: Mapping[s
     return found
 
 
-async def everything(reader: Database) -> list[Volume]:
+async def everything(reader: Database | Transaction) -> list[Volume]:
     """Every volume there is: for the audit."""
     return [volume_of(row) for row in await reader.all(_EVERY)]
 
 
-async def busy(reader: Database) -> list[Volume]:
+async def busy(reader: Database | Transaction) -> list[Volume]:
     """Volumes with something in flight, the stillest first."""
     return [volume_of(row) for row in await reader.all(_BUSY)]
 
