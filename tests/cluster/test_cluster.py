@@ -177,6 +177,7 @@ def test_down_leaves_nothing_and_up_goes_on_where_it_was(cluster: Trial) -> None
     assert len(inhabitants(spaces)) > 30
     assert "plc-" in " ".join(machine()["links"])
     (cluster.state / "nodes" / "host-3.json").unlink()  # as if a start had ended before it wrote down what it began
+    (cluster.state / "run" / "scheduler-1").write_text(f"{cluster.keepers()['control']} 99999 \n")
     cluster.make("cluster-down")
     assert inhabitants(spaces) == []
     left = machine()

@@ -166,18 +166,25 @@ class Cluster:
     # -- down -----------------------------------------------------------------------------------------------------
     def down(self) -> None:
         """Stop everything, the hosts first and the stores last; nothing of it stays but the directory."""
-        if self.nodes[CONTROL].pid:
-            workers = [name for name, member in self.members.items() if member.node != CONTROL]
-            for names in (workers, [name for name in self.members if name not in workers]):
-                with ThreadPoolExecutor(max_workers=len(names)) as pool:
-                    list(pool.map(lambda name: self.processes[name].stop(), names))
-            self.proxy.stop()
-            self.rabbit.stop()
-            self.postgres.stop()
+        try:
+            self._end_orderly()
+        except Failed as failure:  # whatever it is, the nodes' end is everybody's
+            say(f"not everything ended in order: {failure}")
         for node in self.nodes.values():
             node.down()
         leave(self.link)
         shutil.rmtree(self.directory / "run", ignore_errors=True)
+
+    def _end_orderly(self) -> None:
+        if not self.nodes[CONTROL].pid:
+            return
+        workers = [name for name, member in self.members.items() if member.node != CONTROL]
+        for names in (workers, [name for name in self.members if name not in workers]):
+            with ThreadPoolExecutor(max_workers=len(names)) as pool:
+                list(pool.map(lambda name: self.processes[name].stop(), names))
+        self.proxy.stop()
+        self.rabbit.stop()
+        self.postgres.stop()
 
 
 def _says(log: Path, begin: int) -> bool:

@@ -159,9 +159,10 @@ class Process:
         """On its node; 0 when it does not run."""
         if not self.node.pid or not self._record.exists():
             return 0
-        keeper, pid, moment = (int(word) for word in self._record.read_text().split())
-        alive = keeper == self.node.pid and began(self.node.path(f"/proc/{pid}/stat")) == moment
-        return pid if alive else 0
+        keeper, pid, *moment = (int(word) for word in self._record.read_text().split())
+        if keeper != self.node.pid or not moment:  # without the moment it had ended before that could be written
+            return 0
+        return pid if began(self.node.path(f"/proc/{pid}/stat")) == moment[0] else 0
 
     def start(self) -> bool:
         """Start it unless it runs; whether it was started. Its parent is the node's keeper, who outlives us."""
@@ -176,8 +177,14 @@ class Process:
         return ["setpriv", f"--reuid={self._user}", f"--regid={self._user}", "--init-groups"] if self._user else []
 
     def tell(self, number: int) -> None:
-        if self.pid:
-            self.node.run("kill", f"-{number}", str(self.pid))
+        """Send it a signal; one that has just ended hears nothing."""
+        pid = self.pid
+        if pid:
+            try:
+                self.node.run("kill", f"-{number}", str(pid))
+            except Failed:
+                if self.pid:
+                    raise
 
     def stop(self, *, number: int = signal.SIGTERM, patience_s: float = 30.0) -> None:
         """Ask it to end and wait; what does not listen is killed."""
