@@ -124,6 +124,7 @@ class World:
         life.clock_offset_s = self.clock_offset_s
         life.on_reached = self._reached
         life.wal = self.state_dir / "pileus.db-wal"
+        life.synced = power.written(life.wal)  # what an earlier life left is on disk, or it would not be there
         return life
 
     def _reached(self, runtime: Life, point: str, *facts: str) -> None:
