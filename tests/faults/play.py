@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import asyncpg
 import msgspec
 
 from pileus.compute.drivers.fake import FakeGuest
@@ -17,7 +18,7 @@ from tests.faults.places import Cell
 from tests.faults.stage import CUT_S, STOPPED_S, FaultCluster
 from tests.faults.trap import DOUBLE, DROP, KILL, STOP, TELL
 from tests.holdings import Holdings, holdings_in, violations
-from tests.processes.cluster import Member
+from tests.processes.cluster import Member, Way
 
 T = TypeVar("T")
 
@@ -73,6 +74,14 @@ class Player:
         there = self.there
         return holdings_in(there.state, lambda query, *args: there.server.query(there.name, (query, args)))
 
+    async def flows(self, server: str) -> list[Any]:
+        """Those about a server that have not ended. Raises: OSError while the database is away."""
+        query = "SELECT id FROM compute_flows WHERE subject = $1 AND state NOT IN ('done', 'failed')"
+        try:
+            return list(await asyncio.to_thread(self.there.server.query, self.there.name, (query, (server,))))
+        except asyncpg.PostgresError as error:
+            raise ConnectionError(str(error)) from error
+
     async def settled(self, *, is_end: bool = False) -> list[str]:
         """What is wrong once reconcilers have had their time. Networks that are left on hosts count in the end only."""
         end = time.monotonic() + REST_S
@@ -122,6 +131,10 @@ class _Play:
         server = await self.named(server, answer)
         seen = await self.at_rest(server) if server else None
         await self.judge(seen, server, answer)
+        if attached and not isinstance(answer, Exception):
+            volume_seen = await patiently(lambda: self.user.volume(attached))
+            if volume_seen is None or volume_seen["status"] != "in-use":
+                self.wrong(f"the volume was not attached: {volume_seen}")
         self.outcome.seconds = time.monotonic() - self.began if self.began else 0.0
         await asyncio.gather(*self.works)
         await self.there.restore()
@@ -207,20 +220,11 @@ class _Play:
     async def strike(self, fault: str, member: Member) -> None:
         """Begins at once and ends some seconds later."""
         there, step = self.there, self.cell.step
-        if fault == "database":
-            there.stop_database()
-            await asyncio.to_thread(there.start_database)
-        elif fault in ("broker", "wipe"):
-            there.kill_broker(wiped=fault == "wipe")
-            await asyncio.to_thread(there.start_broker)
-        else:
-            names = [member.name] if step.link in member.parts else there.members_with(step.link)
-            ways = there.ways_of(names, step.to)
-            for way in ways:
-                way.cut()
-            await asyncio.sleep(CUT_S)
-            for way in ways:
-                way.mend()
+        if fault != "cut":
+            await befalls_ground(there, fault)
+            return
+        names = [member.name] if step.link in member.parts else there.members_with(step.link)
+        await befalls_ways(there.ways_of(names, step.to))
 
     # -- afterwards -----------------------------------------------------------------------------------------------
     async def named(self, server: str, answer: Any) -> str:
@@ -232,6 +236,11 @@ class _Play:
         return str(found["servers"][0]["id"]) if found["servers"] else ""
 
     async def at_rest(self, server: str) -> Any:
+        """The server once it shows nothing in flight, and nothing is."""
+        end = time.monotonic() + REST_S
+        while await patiently(lambda: self.player.flows(server)):
+            assert time.monotonic() < end, f"never: the flows about {server} end"
+            await asyncio.sleep(0.05)
         return await patiently(lambda: self.user.at_rest(server, REST_S))
 
     async def judge(self, seen: Any, server: str, answer: Any) -> None:
@@ -252,7 +261,7 @@ class _Play:
         if status == "ERROR":
             text = seen.get("fault", {}).get("message", "")
             self.outcome.result += f" ({text})"
-            if not any(cause in text.lower() for cause in CAUSES):
+            if not names_cause(text):
                 self.wrong(f"the fault does not name the cause: {text}")
         elif status != ("gone" if self.cell.scenario == "delete" else "ACTIVE") and not isinstance(answer, Exception):
             self.wrong(f"the server is {status}")
@@ -278,6 +287,30 @@ class _Play:
         left = self.player.held().of(server)
         if left:
             self.wrong(f"a delete leaves {left}")
+
+
+async def befalls_ground(there: FaultCluster, fault: str) -> None:
+    """The database or the broker dies at once, and comes back."""
+    if fault == "database":
+        there.stop_database()
+        await asyncio.to_thread(there.start_database)
+    else:
+        there.kill_broker(wiped=fault == "wipe")
+        await asyncio.to_thread(there.start_broker)
+
+
+async def befalls_ways(ways: Sequence[Way]) -> None:
+    """They are cut at once, and mended after two leases."""
+    for way in ways:
+        way.cut()
+    await asyncio.sleep(CUT_S)
+    for way in ways:
+        way.mend()
+
+
+def names_cause(fault: str) -> bool:
+    """Whether the fault of a server says who did not do his part."""
+    return any(cause in fault.lower() for cause in CAUSES)
 
 
 def _words(answer: Exception) -> str:

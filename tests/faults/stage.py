@@ -121,7 +121,7 @@ class FaultCluster(Cluster):
 
     # -- traps ----------------------------------------------------------------------------------------------------
     def arm(self, part: str, seams: Sequence[Sequence[str]], does: str) -> None:
-        whole = self.traps / "new"
+        whole = self.path / "trap"  # the directory changes once: whoever looks at that moment sees the trap or nothing
         whole.write_bytes(msgspec.json.encode(Trap([list(seam) for seam in seams], does)))
         whole.rename(self.traps / f"{part}.trap")
 

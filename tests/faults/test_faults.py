@@ -2,7 +2,10 @@
 
 from tests.conftest import Run
 from tests.faults.__main__ import played
-from tests.faults.places import FAULTS, LAUNCH, SCENARIOS, cells, part
+from tests.faults.places import FAULTS, LAUNCH, SCENARIOS, Cell, cells, part
+from tests.faults.play import Outcome
+from tests.faults.table import PAPER, outcomes_in, written
+from tests.faults.walk import walk
 
 
 def test_the_matrix_has_all_steps_of_a_launch() -> None:
@@ -28,3 +31,19 @@ def test_the_part_has_each_step_and_each_fault() -> None:
 def test_each_step_survives_a_fault(run: Run) -> None:
     wrong = [str(outcome) for outcome in run(played, part()) if not outcome.is_fine]
     assert not wrong, "\n".join(wrong)
+
+
+def test_a_walk_of_some_turns_leaves_everything_as_it_should_be(run: Run) -> None:
+    turns, wrong, _ = run(walk, 7, 40.0)
+    assert turns > 1
+    assert not wrong, wrong
+
+
+def test_the_paper_is_written_from_what_runs_print() -> None:
+    cell = Cell("launch", LAUNCH[0], "kill")
+    lines = [str(Outcome(cell, "ACTIVE", 1.25)), "something else", str(Outcome(cell, "lost", 0.5, ["a row is left"]))]
+    (found,) = outcomes_in(lines, cells("launch"))
+    assert (found.cell, found.result, found.seconds, found.is_fine) == (cell, "lost", 0.5, False)
+    assert "**WRONG**" in written(list(cells("launch")), [found])
+    for section in ("matrix", "walk"):
+        assert PAPER.read_text().count(f"{section}: written by the command") == 1
