@@ -26,6 +26,8 @@ from pileus.volume.drivers.fake import FILE as VOLUMES
 from pileus.volume.drivers.fake import Held as HeldData
 from tests import databases
 
+GUESTS = "fake-guests.journal"
+
 
 @dataclass
 class Holdings:
@@ -145,15 +147,20 @@ def _read_network(found: Holdings, look: databases.Look) -> None:
         found.addresses.append((row["port_id"], row["subnet_id"], row["address"]))
 
 
+def guests_in(file: Path) -> list[FakeGuest]:
+    """What the fake hypervisor of one host keeps in its file."""
+    if not file.exists():
+        return []
+    with tempfile.TemporaryDirectory() as aside:  # reading a journal repairs it: read a copy
+        journal = Journal(Path(shutil.copy(file, aside)), FakeGuest)
+        journal.open()
+        journal.close()
+    return list(journal.items.values())
+
+
 def _read_host(found: Holdings, host_dir: Path) -> None:
     host = host_dir.name
-    guests = host_dir / "fake-guests.journal"
-    if guests.exists():
-        with tempfile.TemporaryDirectory() as aside:  # reading a journal repairs it: read a copy
-            journal = Journal(Path(shutil.copy(guests, aside)), FakeGuest)
-            journal.open()
-            journal.close()
-        found.guests += [(host, guest) for guest in journal.items.values()]
+    found.guests += [(host, guest) for guest in guests_in(host_dir / GUESTS)]
     wires = host_dir / "fake-network"
     if not wires.exists():
         return

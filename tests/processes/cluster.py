@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pileus.foundation.http.client import Answer
 from pileus.foundation.http.remote import SocketTransport
@@ -224,6 +224,17 @@ class Cluster:
         return await self.login("admin", self.secrets["admin_password"], "admin")
 
 
+Show = Callable[[bytes], None]
+
+
+class Witness(Protocol):
+    """Who is shown what goes along a way; it must not wait."""
+
+    def met(self, way: "Way", source: int, target: int) -> tuple[Show, Show]:
+        """A connection from one port to another: returns who is shown what is asked on it, and what is answered."""
+        ...
+
+
 class Way:
     """One address before all processes that serve a path: connections go to any that runs, or to the first of them.
 
@@ -240,6 +251,7 @@ class Way:
         self._whole.set()
         self.port = 0
         self.url = ""
+        self.witness: Witness | None = None
 
     async def open(self) -> None:
         self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
@@ -292,20 +304,29 @@ class Way:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, back: asyncio.StreamReader,
         out: asyncio.StreamWriter,
     ) -> None:  # fmt: skip
-        async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter, show: Show) -> None:
             with contextlib.suppress(OSError):
                 while chunk := await source.read(1 << 16):
                     await self._whole.wait()
+                    show(chunk)
                     target.write(chunk)
                     await target.drain()
             await self._whole.wait()
             with contextlib.suppress(OSError, RuntimeError):
                 target.close()
 
+        asked, answered = _unseen, _unseen
+        if self.witness is not None:
+            source, target = (end.get_extra_info("peername")[1] for end in (writer, out))
+            asked, answered = self.witness.met(self, source, target)
         try:
-            await asyncio.gather(pump(reader, out), pump(back, writer))
+            await asyncio.gather(pump(reader, out, asked), pump(back, writer, answered))
         finally:
             out.close()
+
+
+def _unseen(_chunk: bytes) -> None:
+    """Nobody looks."""
 
 
 def _settings(state: Path, database: str, bus: str) -> dict[str, Any]:

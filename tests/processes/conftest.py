@@ -8,6 +8,7 @@ import pytest
 from tests.postgres import Server
 from tests.private_rabbitmq import PrivateRabbit
 from tests.processes.cluster import Cluster
+from tests.processes.witnesses import LINE_PREFIX
 
 MakeCluster = Callable[[], Cluster]
 
@@ -25,6 +26,7 @@ def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRabbit]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
     server = Server()
+    server.settings["log_line_prefix"] = LINE_PREFIX
     try:
         server.start()
         yield server
@@ -52,5 +54,5 @@ def large(tmp_path: Path, rabbit: PrivateRabbit, postgres: Server) -> MakeCluste
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One broker and one database server are enough: their tests stay together on one worker."""
     for item in items:
-        if "large" in getattr(item, "fixturenames", ()):
+        if "rabbit" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("rabbitmq"))

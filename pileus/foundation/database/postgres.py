@@ -43,7 +43,6 @@ ANSWER_S = 60.0
 LOCAL = frozenset({"", "localhost", "127.0.0.1", "::1"})
 
 _SESSION = {
-    "application_name": "pileus",
     "jit": "off",  # our statements are short: compiling one costs more than running it
     "lock_timeout": str(int(WAIT_S * 1000)),
     # Whoever dies without a word holds his locks no longer than this.
@@ -83,7 +82,7 @@ class PostgresDatabase:
         pool = asyncpg.create_pool(
             address.dsn, ssl=address.tls or False, min_size=1, max_size=address.pool, timeout=WAIT_S,
             command_timeout=ANSWER_S, statement_cache_size=1000, max_cached_statement_lifetime=0,
-            server_settings=_SESSION, init=_prepare, reset=_keep,
+            server_settings=_SESSION | {"application_name": self._runtime.name}, init=_prepare, reset=_keep,
         )  # fmt: skip
         try:
             await pool

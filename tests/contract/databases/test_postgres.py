@@ -343,7 +343,7 @@ def test_nothing_of_a_session_outlives_a_transaction(play: Play, bench: Bench) -
         assert bench.server is not None
         query = "SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory'"
         assert bench.server.query(bench.name, (query, ()))[0]["n"] == 0
-        idle = "SELECT state FROM pg_stat_activity WHERE application_name = 'pileus' AND datname = $1"
+        idle = "SELECT state FROM pg_stat_activity WHERE usename = 'pileus' AND datname = $1"
         assert {row["state"] for row in bench.server.query(bench.name, (idle, (bench.name,)))} == {"idle"}
 
     play(scenario, bench)
