@@ -27,6 +27,7 @@ from pileus.compute.drivers.base import (
     roles_of,
 )
 from pileus.compute.host.actions import ACTIONS
+from pileus.compute.host.answers import Answers
 from pileus.compute.host.flows.build_server import BUILD_SERVER
 from pileus.compute.host.flows.build_server import NAME as BUILD
 from pileus.compute.host.guest_spec import vif_spec
@@ -57,6 +58,7 @@ class Agent:
             lease_s=lease_s,
         )  # fmt: skip
         self._locks: dict[str, asyncio.Lock] = {}
+        self._answers = Answers(services.state_dir / "answers")
         self._unsubscribe: Any = None
 
     @property
@@ -67,6 +69,7 @@ class Agent:
         """Find the guests, learn the epochs, go on with what was begun, then listen."""
         host = self._host
         await host.hypervisor.open()
+        self._answers.open()
         await self._patiently(self.report)
         await self._patiently(self.remove_void_guests)
         self._unsubscribe = host.hypervisor.subscribe(self._power_changed)
@@ -110,6 +113,7 @@ class Agent:
         if self._unsubscribe is not None:
             self._unsubscribe()
         await self._host.hypervisor.close()
+        self._answers.close()
 
     async def report(self) -> None:
         inventory = await self._host.hypervisor.inventory()
@@ -191,13 +195,17 @@ class Agent:
         self._locks.pop(args["server_id"], None)
 
     async def act(self, delivery: Delivery) -> dict[str, Any]:
-        """Do one action; two of one server never overlap."""
+        """Do one action, once for each flow; two of one server never overlap."""
         args = delivery.args
         do = ACTIONS.get(Action(args["action"]))
         if do is None:
             raise NotSupported(f"This host does not know the action {args['action']}.")
         async with self._lock(args["server_id"]):
-            return await do(self._host, args["server_id"], args)
+            answer = self._answers.find(args["flow_id"])
+            if answer is None:
+                answer = await do(self._host, args["server_id"], args)
+                self._answers.add(args["flow_id"], answer)
+            return answer
 
     async def console_output(self, delivery: Delivery) -> bytes:
         driver = self._with(HasConsole, "get the console output")
