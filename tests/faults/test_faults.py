@@ -24,8 +24,9 @@ def test_each_cell_is_played_or_says_why_it_cannot_be() -> None:
 
 def test_the_part_has_each_step_and_each_fault() -> None:
     chosen = part()
-    assert [cell.step for cell in chosen] == [step for steps in SCENARIOS.values() for step in steps]
+    assert {cell.step.name for cell in chosen if cell.scenario == "launch"} == {str(n) for n in range(1, 29)}
     assert {cell.fault for cell in chosen} == set(FAULTS)
+    assert {cell.scenario for cell in chosen} == set(SCENARIOS)
 
 
 def test_each_step_survives_a_fault(run: Run) -> None:
