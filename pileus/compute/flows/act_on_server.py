@@ -17,6 +17,7 @@ from pileus.compute.flows.watching import is_down, wait_for_turn
 from pileus.compute.service import Compute
 from pileus.compute.store import servers
 from pileus.foundation import errors
+from pileus.foundation.bus import BusTimeout
 from pileus.foundation.context import Context
 from pileus.foundation.database import Transaction
 from pileus.foundation.flow import Entry, Flow, FlowRecord, NewFlow, Step, StepContext
@@ -43,24 +44,30 @@ def new_act(
 
 
 async def act(step: StepContext[Compute], params: ActParams) -> dict[str, Any]:
-    """Have the host do it; the host's methods may be repeated."""
+    """Have the host do it. That may take as long as the step may; meanwhile it is asked again and again."""
     compute = step.services
     if params.action == Action.REBUILD:  # what it builds is what the row says once those are done
         await wait_for_turn(step, CHANGES_DEVICES)
     server = await servers.find(compute.database, params.server_id)
     if server is None or server.host is None:
         raise HostUnavailable(host="")
-    if await is_down(compute, server.host):
-        raise errors.Conflict(f"The host of server {server.id} is down.")
     secrets = compute.sealer.open(step.flow.secret, "act").decode() if step.flow.secret else ""
     args = {
         "server_id": server.id, "epoch": server.epoch, "action": params.action, "args": params.args,
         "secret": secrets, "flow_id": step.flow.id,
     }  # fmt: skip
-    done: dict[str, Any] = await compute.tell_host(
-        server.host, "act", args, timeout_s=PATIENCE_S, request_id=step.request_id, record=step.trace
-    )
-    return done
+    # The question may be lost, or its answer. However often it is asked, the host does it once for this flow.
+    while True:
+        if await is_down(compute, server.host):
+            raise errors.Conflict(f"The host of server {server.id} is down.")
+        try:
+            done: dict[str, Any] = await compute.tell_host(
+                server.host, "act", args, request_id=step.request_id, record=step.trace
+            )
+            return done
+        except BusTimeout:
+            if step.cancelled.is_set():
+                raise
 
 
 async def report_done(step: StepContext[Compute], params: ActParams) -> None:
@@ -132,6 +139,6 @@ ACT_ON_SERVER = Flow(
     NAME,
     version=1,
     params=ActParams,
-    steps=(Step("host", act, timeout_s=PATIENCE_S + 10), Step("done", report_done)),
+    steps=(Step("host", act, timeout_s=PATIENCE_S), Step("done", report_done)),
     on_failure=report_failure,
 )
