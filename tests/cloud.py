@@ -231,6 +231,7 @@ def let_go(cloud: Cloud) -> None:
     cloud.database.abandon()
     for agent in cloud.agents:
         agent._host.hypervisor._journal.close()  # type: ignore[attr-defined]
+        agent._answers.close()
     for close in cloud._closers:
         owner = getattr(close, "__self__", None)  # the agents of networks and volumes
         backend = getattr(owner, "_backend", None) or getattr(getattr(owner, "_host", None), "backend", None)
