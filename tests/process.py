@@ -30,7 +30,7 @@ class Group:
     def __init__(self, argv: Sequence[str], **options: Any):
         self._process = subprocess.Popen(argv, start_new_session=True, **options)
         # The pipe closes with this process, even with one that is killed.
-        guard = ["sh", "-c", 'read -r _; kill -KILL -- "-$1"', "guard", str(self._process.pid)]
+        guard = ["sh", "-c", 'read -r _; kill -s KILL -- "-$1"', "guard", str(self._process.pid)]
         self._guard = subprocess.Popen(guard, stdin=subprocess.PIPE, start_new_session=True, stderr=subprocess.DEVNULL)
 
     @property
