@@ -246,7 +246,7 @@ LINE_PREFIX = "said|%n|%p|%a|%d|%r|"
 _LINE = re.compile(r"said\|([\d.]+)\|(\d+)\|(.*?)\|(.*?)\|(.*?)\|(\w+):  (.*)", re.DOTALL)
 _TEXT = re.compile(r"(?:statement|execute [^:]*): (.*)", re.DOTALL)
 _ARGUMENT = re.compile(r"(\$\d+) = '((?:[^']|'')*)'")
-_NEWEST_S = 30.0
+_NEWEST_S = 60.0
 
 
 @dataclass(slots=True)
@@ -291,9 +291,10 @@ class StatementLog:
 
     async def statements(self) -> list[Executed]:
         """All until now."""
+        begun = len(self._server.log)
         self._server.query(self._database, ("SELECT 'until here'", ()))
-        async with asyncio.timeout(_NEWEST_S):
-            while "until here" not in "".join(self._server.log[-3:]):
+        async with asyncio.timeout(_NEWEST_S):  # whoever else is at work may have said more since
+            while not any("until here" in line for line in self._server.log[begun:]):
                 await asyncio.sleep(0)
         return list(self._read())
 
