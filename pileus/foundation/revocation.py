@@ -12,6 +12,10 @@ from pileus.foundation.bus.bus import Bus
 CHANNEL = "identity.epoch"
 
 
+LEAP = 1 << 32
+"""How far the epoch jumps when every token ends: further than a history that was put back can have come."""
+
+
 class Epoch:
     """The newest epoch this process has heard of. It only grows."""
 

@@ -65,7 +65,8 @@ class Ground:
 
     def login(self, account: str) -> ServiceLogin:
         key = self.secrets.key_of(account)
-        return ServiceLogin(self.peer("identity", account), self.runtime, user=account, password=key)
+        peer = self.peer("identity", account)
+        return ServiceLogin(peer, self.runtime, user=account, password=key, epoch=self.epoch)
 
     def validator(self, account: str) -> TokenValidator:
         """Each service validates with identity by itself and has a cache of its own."""

@@ -11,7 +11,7 @@ from typing import Any
 from pileus.foundation.context import Caller, Context
 from pileus.foundation.errors import Error, Unauthorized, Unavailable
 from pileus.foundation.http.client import Answer, Peer
-from pileus.foundation.revocation import Epoch
+from pileus.foundation.revocation import LEAP, Epoch
 from pileus.foundation.runtime import Runtime
 from pileus.foundation.trace import Event
 
@@ -169,15 +169,21 @@ def _microseconds(text: str) -> int:
 class ServiceLogin:
     """The token of one service account, fetched by password when it is needed and renewed before it ends."""
 
-    def __init__(self, identity: Peer, runtime: Runtime, *, user: str, password: str, project: str = "service"):
+    def __init__(
+        self, identity: Peer, runtime: Runtime, *, user: str, password: str, project: str = "service",
+        epoch: Epoch | None = None,
+    ):  # fmt: skip
         self._identity = identity
+        self._epoch = epoch or Epoch()
+        self._since = 0  # the epoch that we knew when the token was asked for
         self._runtime = runtime
         self._user, self._password, self._project = user, password, project
         self._token = ""
         self._ends = 0
 
     async def __call__(self) -> str:
-        if not self._token or self._runtime.now() > self._ends - 300_000_000:
+        has_ended = self._epoch.value - self._since >= LEAP  # as every token has
+        if not self._token or has_ended or self._runtime.now() > self._ends - 300_000_000:
             await self._login()
         return self._token
 
@@ -186,6 +192,7 @@ class ServiceLogin:
         self._token = ""
 
     async def _login(self) -> None:
+        self._since = self._epoch.value
         domain = {"id": "default"}
         answer = await self._identity.request(
             "POST",

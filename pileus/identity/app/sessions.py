@@ -4,14 +4,12 @@ from collections.abc import Mapping
 
 from pileus.foundation.context import Caller, Context
 from pileus.foundation.errors import Unauthorized
+from pileus.foundation.revocation import LEAP
 from pileus.identity.app.change import Change, change
 from pileus.identity.app.service import Identity
 from pileus.identity.app.tokens import Validation, Worth
 from pileus.identity.domain import revocation
 from pileus.identity.domain.errors import UnknownToken
-
-RESTORE_LEAP = 1 << 32
-"""How far the epoch jumps when a history was put back: further than the lost one can have come."""
 
 
 async def examine(identity: Identity, text: str, context: Context, *, even_ended: bool = False) -> Worth:
@@ -54,7 +52,7 @@ async def end_everything(identity: Identity) -> None:
     async def work(step: Change) -> None:
         await step.revoke(revocation.EVERYTHING)
 
-    await change(identity, work, leap=RESTORE_LEAP)
+    await change(identity, work, leap=LEAP)
 
 
 def is_limited(worth: Worth) -> bool:
