@@ -108,6 +108,7 @@ def test_the_cloud_may_die_and_come_back_without_its_guests_noticing(
 
 def test_libvirtd_may_die_and_come_back_without_guests_noticing(cloud: Cloud, machine: Machine, server: str) -> None:
     pid = machine.guest_pid(server)
+    cloud.tell(server, "sh", "-c", "echo 2 > /dev/shm/alive")
     machine.kill_libvirtd()
     assert cloud.tell(server, "cat", "/dev/shm/alive") == "2\n"
     machine.start_hypervisor()
