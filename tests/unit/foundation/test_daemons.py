@@ -59,30 +59,37 @@ def test_only_the_whole_argument_counts(start: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("program", [MEEK, STUBBORN])
-def test_a_daemon_is_gone_when_ending_returns(run: Run, runtime: Runtime, start: Any, program: str) -> None:
-    child = start(program, "--unique-argument-1")
-    run(end_daemon, runtime, child.pid, "--unique-argument-1", timeout_s=0.05)
+def test_a_daemon_is_gone_when_ending_returns(
+    run: Run, runtime: Runtime, start: Any, tmp_path: Path, program: str
+) -> None:
+    argument = f"--conf={tmp_path}/a"
+    child = start(program, argument)
+    run(end_daemon, runtime, child.pid, argument, timeout_s=0.05)
     assert child.wait(timeout=10) in (-signal.SIGTERM, -signal.SIGKILL)
-    assert find_daemon("--unique-argument-1") is None
-    run(end_daemon, runtime, child.pid, "--unique-argument-1")
+    assert find_daemon(argument) is None
+    run(end_daemon, runtime, child.pid, argument)
 
 
-def test_somebody_else_with_that_pid_is_neither_signalled_nor_ended(run: Run, runtime: Runtime, start: Any) -> None:
-    child = start(MEEK, "--somebody-else")
-    assert not signal_daemon(child.pid, "--unique-argument-2", signal.SIGKILL)
-    run(end_daemon, runtime, child.pid, "--unique-argument-2")
+def test_somebody_else_with_that_pid_is_neither_signalled_nor_ended(
+    run: Run, runtime: Runtime, start: Any, tmp_path: Path
+) -> None:
+    somebody, daemon = f"--conf={tmp_path}/somebody", f"--conf={tmp_path}/daemon"
+    child = start(MEEK, somebody)
+    assert not signal_daemon(child.pid, daemon, signal.SIGKILL)
+    run(end_daemon, runtime, child.pid, daemon)
     assert child.poll() is None
-    assert signal_daemon(child.pid, "--somebody-else", signal.SIGKILL)
+    assert signal_daemon(child.pid, somebody, signal.SIGKILL)
     assert child.wait(timeout=10) == -signal.SIGKILL
 
 
 def test_an_ended_program_that_nobody_reaped_is_not_alive(
     run: Run, runtime: Runtime, start: Any, tmp_path: Path
 ) -> None:
-    child = start(MEEK, "--unique-argument-3")
+    argument = f"--conf={tmp_path}/a"
+    child = start(MEEK, argument)
     (tmp_path / "pid").write_text(str(child.pid))
     os.kill(child.pid, signal.SIGKILL)
     run(await_ending, runtime, tmp_path / "pid")
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    assert find_daemon("--unique-argument-3", tmp_path / "pid") is None
+    assert find_daemon(argument, tmp_path / "pid") is None
     run(await_ending, runtime, tmp_path / "pid")
