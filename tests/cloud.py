@@ -66,7 +66,7 @@ class Life(SimulatedRuntime):
     async def in_thread(self, work: Callable[..., Any], *args: Any, pool: str = "work") -> Any:
         """What a sync covers is what was there when it began, and only once it has ended."""
         is_sync = work is os.fdatasync and self.wal is not None
-        covered = power.written(self.wal) if is_sync and self.wal is not None else self.synced
+        covered = power.written(self.wal, self.synced) if is_sync and self.wal is not None else self.synced
         result = await super().in_thread(work, *args, pool=pool)
         if is_sync:
             self.synced = covered

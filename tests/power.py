@@ -4,7 +4,9 @@ Source: SQLite, "WAL-mode File Format": a header of 32 bytes, then frames of 24 
 are those from the first on that carry the header's salt.
 """
 
+import os
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -22,17 +24,21 @@ class Extent(NamedTuple):
 NOTHING = Extent(b"", 0)
 
 
-def written(wal: Path) -> Extent:
-    """How far the WAL is written now, synced or not."""
-    return _extent(wal.read_bytes()) if wal.exists() else NOTHING
-
-
-def _extent(content: bytes) -> Extent:
-    if len(content) < HEADER:
+def written(wal: Path, known: Extent = NOTHING) -> Extent:
+    """How far the WAL is written now, synced or not; `known` is how far it was before."""
+    if not wal.exists():
         return NOTHING
-    salt, size = content[16:24], _frame_size(content)
-    frames = 0
-    while content[(at := HEADER + frames * size) + 8 : at + 16] == salt:
+    with wal.open("rb", buffering=0) as file:
+        return _extent(lambda start, size: os.pread(file.fileno(), size, start), known)
+
+
+def _extent(read: Callable[[int, int], bytes], known: Extent = NOTHING) -> Extent:
+    header = read(0, HEADER)
+    if len(header) < HEADER:
+        return NOTHING
+    salt, size = header[16:24], _frame_size(header)
+    frames = known.frames if known.salt == salt else 0
+    while read(HEADER + frames * size + 8, len(salt)) == salt:
         frames += 1
     return Extent(salt, frames)
 
@@ -56,7 +62,7 @@ class Files:
 
     def put_back(self, synced: Extent, chance: random.Random) -> None:
         """Write the files anew, the WAL cut at a frame behind the last sync; its next frame may be torn."""
-        extent = _extent(self.wal)
+        extent = _extent(lambda start, size: self.wal[start : start + size])
         kept = chance.randint(synced.frames if synced.salt == extent.salt else 0, extent.frames)
         end = HEADER + kept * _frame_size(self.wal) if self.wal else 0
         torn = self.wal[end : end + chance.choice((0, 12, 24, 1000))] if kept < extent.frames else b""

@@ -158,9 +158,13 @@ class History:
             return
 
     async def _watch(self) -> None:
-        """What must hold at every moment."""
+        """What must hold at every moment; nothing changes without passing a seam."""
+        looked = -1
         while True:
             await asyncio.sleep(0.7)
+            if looked == self.misfortune.seams:
+                continue
+            looked = self.misfortune.seams
             full = self.world.rows("SELECT provider, class, used, capacity FROM placement_inventories "
                                    "WHERE used > capacity OR used < 0")  # fmt: skip
             assert not full, [dict(row) for row in full]

@@ -52,7 +52,7 @@ class Misfortune:
         self.weather = weather
         self.is_over = False
         self.cut_off = ""  # the host that nothing reaches, and that reaches nobody
-        self._seams = 0
+        self.seams = 0  # how many were passed
         self._deaths = sorted(chance.randrange(1, 2500) for _ in range(weather.deaths))
 
     def fate(self, topic: str, message: bytes) -> Fate:
@@ -78,9 +78,7 @@ class Misfortune:
 
     def at_seam(self, life: Life, point: str, *facts: str) -> None:
         """The process dies at seams that the seed chose."""
-        if self.is_over:
-            return
-        self._seams += 1
-        if self._deaths and self._seams >= self._deaths[0]:
+        self.seams += 1
+        if self._deaths and self.seams >= self._deaths[0] and not self.is_over:
             self._deaths.pop(0)
             life.crash()
