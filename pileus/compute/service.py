@@ -111,7 +111,7 @@ class Compute:
     ) -> Any:
         """Have the compute-host change a guest, once everything that this follows from is on disk.
 
-        Otherwise a power cut leaves guests with what no row knows of. A launch needs it not: void guests are found.
+        Otherwise a power cut leaves guests with what no row knows of.
         """
         await self.database.durable()
         return await self.bus.call(

@@ -63,26 +63,27 @@ class History:
         self.lives_again.set()
         await self._invite()
         self.world.at_seam = self.misfortune.at_seam
-        keeper = asyncio.ensure_future(self._keep_alive())
-        watcher = asyncio.ensure_future(self._watch())
-        storms = asyncio.gather(self._cut_hosts_off(), self._set_clocks(), self._expel())
-        try:
-            await asyncio.gather(*(self._life(tenant) for tenant in self.tenants))
-            await storms
-            self.misfortune.is_over = True
-            await self._rest()
-            result.wrong += await self._account()
-        except Exception as failure:
-            result.wrong.append(f"{type(failure).__name__}: {failure}")
-        finally:
-            for task in (keeper, watcher, storms):
-                task.cancel()
-            result.wrong += [repr(task.exception()) for task in (keeper, watcher) if _failed(task)]
+        plot = (self._story(), self._keep_alive(), self._watch())
+        story, *_ = tasks = [asyncio.ensure_future(part) for part in plot]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)  # the others end only when something is wrong
+        if story.done() and not _failed(story):
+            result.wrong += story.result()
+        result.wrong += [repr(task.exception()) for task in tasks if _failed(task)]
+        for task in tasks:
+            task.cancel()
         result.lives = self.world.lives
         result.requests = sum(" -> " in line for line in result.log)
         with contextlib.suppress(Lost):
             await self.world.stop()
         return result
+
+    async def _story(self) -> list[str]:
+        """What the tenants live through; returns what is wrong when all have come to rest."""
+        storms = asyncio.gather(self._cut_hosts_off(), self._set_clocks(), self._expel())
+        await asyncio.gather(*(self._life(tenant) for tenant in self.tenants), storms)
+        self.misfortune.is_over = True
+        await self._rest()
+        return await self._account()
 
     async def _invite(self) -> None:
         for project, names in PROJECTS.items():

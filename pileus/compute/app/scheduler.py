@@ -141,7 +141,7 @@ class Scheduler:
         async with self._alone.with_(args["server_id"]):  # the message may have come twice
             server = await self._placed(args, record)
         if server.action is Action.LAUNCH:
-            cast_launch(self._compute, server, args["flow_id"], args["attempt"], delivery.request_id, record)
+            await cast_launch(self._compute, server, args["flow_id"], args["attempt"], delivery.request_id, record)
         return {
             "host": server.host,
             "epoch": server.epoch,

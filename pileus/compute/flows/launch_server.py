@@ -52,15 +52,20 @@ def build_id(flow_id: str, attempt: int) -> str:
     return f"{flow_id}.{attempt}"
 
 
-def cast_launch(
+async def cast_launch(
     compute: Compute, server: Server, flow_id: str, attempt: int, request_id: str, record: Trace | None = None
 ) -> None:
-    """Step 12: nudge the host that the row names. It may be done again at any time."""
+    """Step 12: nudge the host that the row names, once that row is on disk. It may be done again at any time.
+
+    A power cut would leave a guest that no row knows of; such guests are never removed, for a restored backup makes
+    all later ones look so.
+    """
     assert server.host is not None
     args = {
         "flow_id": build_id(flow_id, attempt), "server_id": server.id, "epoch": server.epoch, "launch_id": flow_id,
         "attempt": attempt,
     }  # fmt: skip
+    await compute.database.durable()
     envelope = compute.bus.cast(host_topic(server.host), "launch", args, request_id=request_id, source="scheduler")
     if record is not None:
         data: dict[str, object] = {"method": "launch", "host": server.host, "message": envelope.id}
@@ -122,7 +127,7 @@ async def build(step: StepContext[Compute], params: LaunchParams) -> None:
     async def nudge() -> None:
         server = await servers.find(compute.database, params.server_id)
         if server is not None and server.host is not None:
-            cast_launch(compute, server, step.flow.id, step.attempt, step.request_id)
+            await cast_launch(compute, server, step.flow.id, step.attempt, step.request_id)
 
     record = await wait_for(step, flow_id, host=step.outputs["place"]["host"], nudge=nudge)
     if record.state != "done":

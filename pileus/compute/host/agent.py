@@ -7,6 +7,7 @@ tombstone has made void. Guests without our mark are never touched.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from itertools import chain, repeat
 from typing import Any
 
 import msgspec
@@ -98,15 +99,14 @@ class Agent:
         host.runtime.spawn(self.runner.keep(), f"leases {host.host}")
 
     async def _patiently(self, work: Callable[[], Awaitable[object]]) -> None:
-        """A question or its answer may be lost on the bus, or nobody there to answer yet: ask again."""
-        for pause in START_AGAIN_S:
+        """A question or its answer may be lost, or nobody there to answer yet: ask again, as long as it takes."""
+        for pause in chain(START_AGAIN_S, repeat(START_AGAIN_S[-1])):
             try:
                 await work()
                 return
             except Unavailable as error:
                 log.warning("start of host %s: %s", self._host.host, error)
             await self._host.runtime.sleep(pause)
-        await work()
 
     async def stop(self) -> None:
         """Let go; guests go on as they are."""
@@ -135,7 +135,10 @@ class Agent:
         for guest in guests:
             if guest.server_id in gone:
                 log.warning("removing guest of server %s: epoch %s is over", guest.server_id, guest.epoch)
-                await self._host.hypervisor.ensure_no_guest(guest.server_id)
+                try:
+                    await self._host.hypervisor.ensure_no_guest(guest.server_id)
+                except Error as error:  # the others are looked after all the same, and this one at the next look
+                    log.error("guest of server %s is void and cannot be removed: %s", guest.server_id, error)
 
     async def _beat(self) -> None:
         """Say again and again that this host lives; now and then look for guests that became void meanwhile."""
