@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from pileus.compute.host.agent import Agent
 from pileus.foundation.bus import Broker, Fate
 from pileus.foundation.http.client import Answer
 from pileus.foundation.runtime import Crashed, Runtime
@@ -156,6 +157,15 @@ class World:
         """An orderly end."""
         await self.cloud.stop()
         await self.runtime.stop()
+
+    def set_clocks(self, offset_s: float) -> None:
+        """The wall clocks are off by so much from now on. Only simulated ones can be."""
+        self.clock_offset_s = self.runtime.clock_offset_s = offset_s  # type: ignore[attr-defined]
+
+    @property
+    def agents(self) -> list[Agent]:
+        """Those of the hypervisor hosts."""
+        return self.cloud.agents
 
     # -- users ----------------------------------------------------------------------------------------------------
     async def ask(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:

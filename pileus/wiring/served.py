@@ -9,19 +9,20 @@ from functools import cache
 from importlib import import_module
 from typing import Any, Protocol, runtime_checkable
 
+from pileus import running
 from pileus.foundation import revocation
 from pileus.foundation.bus import Bus
 from pileus.foundation.bus.broker import Transport as Line
 from pileus.foundation.config_file import WrongConfig
-from pileus.foundation.database import open_database
+from pileus.foundation.database import Database, open_database
 from pileus.foundation.flow import Runner
 from pileus.foundation.flow.operators import LEFT
-from pileus.foundation.http.app import Receive, Scope, Send
+from pileus.foundation.http.app import App, Receive, Scope, Send
 from pileus.foundation.http.client import InProcess
 from pileus.foundation.http.client import Transport as Carrier
 from pileus.foundation.http.front import Front
 from pileus.foundation.http.remote import SocketTransport
-from pileus.foundation.http.server import Listener, bind_tcp, listen
+from pileus.foundation.http.server import Listener, bind_file, bind_tcp, listen
 from pileus.foundation.runtime import Runtime
 from pileus.foundation.state_directory import StateDirectory, ensure_state
 from pileus.operations.domain.process import Process as Announced
@@ -66,6 +67,13 @@ class GoesOn(Protocol):
     """A part that takes up what is open once all parts of its process are there."""
 
     async def go_on(self) -> None: ...
+
+
+@runtime_checkable
+class KnowsOwner(Protocol):
+    """A part that answers the owner of the state directory, behind its socket file, without any token."""
+
+    def owners_front(self) -> Front: ...
 
 
 @runtime_checkable
@@ -115,8 +123,7 @@ class Process:
     async def start(self) -> None:
         """When it returns, the parts are at work. Raises: what is missing, with its mend."""
         settings, runtime = self._settings, self._runtime
-        listen_ = settings.listen
-        socket_ = bind_tcp(listen_.address, listen_.port) if self._answers else None
+        socket_ = self.bind() if self._answers else None
         secrets = opening.secrets_of(settings) if self._parts != ("hub",) else Secrets()
         if "operations" in self._parts:
             self._state = StateDirectory(settings.state_dir)
@@ -124,7 +131,7 @@ class Process:
             ensure_state(settings.state_dir)
         database = None
         if any(part not in WITHOUT_DATABASE for part in self._parts):
-            database = open_database(opening.database_url(settings), runtime)
+            database = self.open_database()
             await database.open()
             for schema in import_module("pileus.wiring.schemas").SCHEMAS:
                 await database.migrate(schema, only_check=True)
@@ -140,10 +147,12 @@ class Process:
         for part in self._begun:
             if isinstance(part, GoesOn):
                 await part.go_on()
+            if isinstance(part, KnowsOwner):
+                await self.listen_for_owner(part.owners_front())
         self._announcer = Announcer(self._facts(), bus, runtime)
         self._announcer.start()
-        if socket_ is not None:
-            await self._listen(socket_)
+        if self._answers:
+            await self.listen(Front(self._ground.apps, self._root()), socket_)
         await self._listen_for_metrics()
 
     async def _open_hub(self) -> None:
@@ -167,11 +176,7 @@ class Process:
                 await self._ground.apps[path](scope, receive, send)
 
             return InProcess(app, self._runtime)
-        address = opening.address_of(self._settings, path)
-        trust = self._tls.client() if address.startswith("https:") else None
-        transport = SocketTransport(address, trust)
-        self._remote.append(transport)
-        return transport
+        return self.carrier(path)
 
     def _build(self) -> list[Part]:
         """The parts in the order in which they are started."""
@@ -186,21 +191,47 @@ class Process:
             built.insert(0, compute.ComputePart(ground, mine))
         return built
 
-    # -- listening ----------------------------------------------------------------------------------------
-    async def _listen(self, socket_: Any) -> None:
-        from pileus.wiring.operations import root
+    # -- the world outside, which a simulated process has not ----------------------------------------------
+    def bind(self) -> Any:
+        """Take the address where clients find this process. Raises: PortTaken."""
+        return bind_tcp(self._settings.listen.address, self._settings.listen.port)
 
-        front = Front(self._ground.apps, root(self._ground, shows_metrics=False))
+    async def listen(self, front: Front, socket_: Any) -> None:
+        """Answer those who come there."""
         self._listeners.append(await listen(front, socket_, self._runtime, self._tls.server()))
 
-    async def _listen_for_metrics(self) -> None:
+    async def listen_for_owner(self, front: Front) -> None:
+        """Answer behind the state directory's socket file, and leave there what the command line looks for."""
+        settings = self._settings
+        facts = running.Facts(
+            url=settings.cloud.url, region=settings.cloud.region, hypervisor=settings.host.hypervisor,
+            address=settings.listen.address, port=settings.listen.port, public_url=settings.cloud.url,
+            secrets_file=str(opening.secrets_path(settings)), authority=settings.tls.authority,
+        )  # fmt: skip
+        running.remember(settings.state_dir, facts)
+        self._listeners.append(await listen(front, bind_file(settings.state_dir / running.SOCKET), self._runtime))
+
+    def open_database(self) -> Database:
+        """Raises: WrongConfig."""
+        return open_database(opening.database_url(self._settings), self._runtime)
+
+    def carrier(self, path: str) -> Carrier:
+        """What brings requests to a service of other processes. Raises: WrongConfig."""
+        address = opening.address_of(self._settings, path)
+        trust = self._tls.client() if address.startswith("https:") else None
+        transport = SocketTransport(address, trust)
+        self._remote.append(transport)
+        return transport
+
+    def _root(self, *, shows_metrics: bool = False) -> App:
         from pileus.wiring.operations import root
 
+        return root(self._ground, shows_metrics=shows_metrics)
+
+    async def _listen_for_metrics(self) -> None:
         section = self._settings.metrics
         if section.port:
-            front = Front({}, root(self._ground, shows_metrics=True))
-            socket_ = bind_tcp(section.address, section.port)
-            self._listeners.append(await listen(front, socket_, self._runtime, self._tls.server()))
+            await self.listen(Front({}, self._root(shows_metrics=True)), bind_tcp(section.address, section.port))
 
     # -- the end ------------------------------------------------------------------------------------------
     async def stop(self) -> None:
@@ -227,6 +258,7 @@ class Process:
             if isinstance(part, HubPart):
                 await part.stop()
         if self._state is not None:
+            (self._settings.state_dir / running.SOCKET).unlink(missing_ok=True)
             self._state.release()
 
     def _left(self) -> dict[str, list[str]]:

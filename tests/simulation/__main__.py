@@ -1,7 +1,8 @@
-"""Lives through histories: python -m tests.simulation [--first 1] [--count 2000] [--power] [--workers 2] [--seed N]
+"""Lives through histories: python -m tests.simulation [--first 1] [--count 2000] [--power | --town] [--workers 2]
 
 With --power every history has at least one death that is a power cut: the write-ahead log is cut at a frame behind its
-last sync. The last line counts. A history that went wrong is named with its seed; `--seed` tells it line by line.
+last sync. With --town the cloud is one of many processes, which die and are cut off one by one. The last line counts. A
+history that went wrong is named with its seed; `--seed` tells it line by line.
 """
 
 import argparse
@@ -11,7 +12,8 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from tests.simulation.history import Result, run_history
+from tests.simulation.history import History, Result, run_history
+from tests.simulation.town_history import TownHistory
 from tests.simulation.world import Base
 
 Live = Callable[[int], Result]
@@ -50,9 +52,11 @@ def main() -> int:
     parser.add_argument("--power", action="store_true", help="every history loses its machine's power")
     parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count())
     parser.add_argument("--seed", type=int, help="tell this one history")
+    parser.add_argument("--town", action="store_true", help="every part is a process of its own")
     options = parser.parse_args()
     base = Base()
-    live = partial(run_history, base=base, loses_power=options.power)
+    kind = TownHistory if options.town else History
+    live = partial(run_history, base=base, loses_power=options.power, kind=kind)
     try:
         if options.seed is not None:
             return tell(live, options.seed)

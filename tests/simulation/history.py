@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import random
 import shutil
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,11 +48,14 @@ class History:
         if loses_power:
             self.weather = dataclasses.replace(self.weather, reboots=True, deaths=max(self.weather.deaths, 1))
         self.misfortune = Misfortune(random.Random(chance.random()), self.weather)
-        self.world = World(base.copy(f"seed-{seed}"), random.Random(chance.random()), **settings())
+        self.world = self._build(base, f"seed-{seed}", random.Random(chance.random()))
         self.world.fate = self.misfortune.fate
         self.ledger = Ledger()
         self.lives_again = asyncio.Event()
         self.tenants: list[Tenant] = []
+
+    def _build(self, base: Base, name: str, chance: random.Random) -> World:
+        return World(base.copy(name), chance, **settings())
 
     def log(self, text: str) -> None:
         self.result.log.append(f"{asyncio.get_running_loop().time():9.3f} {text}")
@@ -79,11 +83,14 @@ class History:
 
     async def _story(self) -> list[str]:
         """What the tenants live through; returns what is wrong when all have come to rest."""
-        storms = asyncio.gather(self._cut_hosts_off(), self._set_clocks(), self._expel())
+        storms = asyncio.gather(*self._storms())
         await asyncio.gather(*(self._life(tenant) for tenant in self.tenants), storms)
         self.misfortune.is_over = True
         await self._rest()
         return await self._account()
+
+    def _storms(self) -> list[Coroutine[Any, Any, None]]:
+        return [self._cut_hosts_off(), self._set_clocks(), self._expel()]
 
     async def _invite(self) -> None:
         for project, names in PROJECTS.items():
@@ -132,8 +139,7 @@ class History:
         """The wall clock jumps, back too; the monotonic one never does."""
         for _ in range(self.weather.jumps):
             await asyncio.sleep(self.chance.random() * 8)
-            self.world.clock_offset_s += self.chance.choice((-7200.0, -600.0, -5.0, 30.0, 5000.0))
-            self.world.runtime.clock_offset_s = self.world.clock_offset_s  # type: ignore[attr-defined]
+            self.world.set_clocks(self.world.clock_offset_s + self.chance.choice((-7200.0, -600.0, -5.0, 30.0, 5000.0)))
             self.log(f"the clock is {self.world.clock_offset_s} s off")
 
     async def _expel(self) -> None:
@@ -169,7 +175,7 @@ class History:
             full = self.world.rows("SELECT provider, class, used, capacity FROM placement_inventories "
                                    "WHERE used > capacity OR used < 0")  # fmt: skip
             assert not full, [dict(row) for row in full]
-            for agent in self.world.cloud.agents:
+            for agent in self.world.agents:
                 guests = agent._host.hypervisor._journal.items.values()  # type: ignore[attr-defined]
                 ram_mib = sum(guest.ram_mib for guest in guests)
                 assert ram_mib <= 2048, f"{ram_mib} MiB of guests on {agent._host.host}"
@@ -217,11 +223,11 @@ def _failed(task: "asyncio.Task[Any]") -> bool:
     return task.done() and not task.cancelled() and task.exception() is not None
 
 
-def run_history(seed: int, base: Base, *, loses_power: bool = False) -> Result:
+def run_history(seed: int, base: Base, *, loses_power: bool = False, kind: type[History] = History) -> Result:
     """Live through one history, and remove what is left of it."""
 
     async def live(chance: random.Random) -> Result:
-        return await History(seed, base, chance, loses_power=loses_power).run()
+        return await kind(seed, base, chance, loses_power=loses_power).run()
 
     try:
         return simulate(seed, live)

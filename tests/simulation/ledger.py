@@ -24,7 +24,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.things: list[Thing] = []
-        self.revoked: list[str] = []
+        self.revoked: list[tuple[str, float]] = []  # tokens, and when they ended
 
     def add(self, thing: Thing) -> Thing:
         self.things.append(thing)

@@ -46,6 +46,7 @@ class Tenant:
         self.chance = chance
         self.log = log
         self.mine = Ledger()  # only what is ours
+        self.grace_s = 0.0  # for which an ended token may still be taken
         self._number = 0
 
     async def live(self, count: int, awake: Callable[[], Awaitable[None]]) -> None:
@@ -290,11 +291,12 @@ class Tenant:
         old = self.user.token
         answer = await self.ask("identity", "DELETE", "/auth/tokens", headers={"x-subject-token": old})
         if answer.status == 204:
-            self.ledger.revoked.append(old)
+            self.ledger.revoked.append((old, asyncio.get_running_loop().time()))
             await self.user.login()
 
     async def try_revoked(self) -> None:
-        for token in self.ledger.revoked[-2:]:
+        now = asyncio.get_running_loop().time()
+        for token in [token for token, since in self.ledger.revoked if now - since >= self.grace_s][-2:]:
             for service, path in (("compute", "/servers"), ("network", "/ports"), ("image", "/images")):
                 answer = await self._with(token, service, path)
                 if answer.status not in (401, 503):

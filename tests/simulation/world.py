@@ -5,7 +5,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from pileus import secrets_file
 from pileus.foundation.simulation import simulate
+from pileus.foundation.state_directory import ensure_state
+from pileus.identity.app.bootstrap import ensure_host
+from pileus.secrets_file import Secrets
+from pileus.wiring.hosts import account_of
 from tests.cloud import User, World
 from tests.flows.stage import scratch
 
@@ -31,6 +36,7 @@ class Base:
     async def _build(self, chance: random.Random) -> dict[str, str]:
         world = World(self.path, chance, **settings())
         world.clock_offset_s = -5000.0
+        ensure_state(self.path)
         await world.start()
         admin = await world.admin()
         ids = {
@@ -45,6 +51,10 @@ class Base:
                 user: User = await admin.create_user(name, ids[project])
                 ids[name] = user.user_id
             ids[f"{project} net"] = await user.create_network(f"{project}-net", f"10.{number}.0.0/24")
+        for number in range(HOSTS):  # accounts of their own, for when each is a process of its own
+            account = account_of(host := f"host-{number + 1}")
+            keys = Secrets(accounts={account: await ensure_host(world.cloud.identity, account)})
+            secrets_file.write(self.root / host, keys)
         await world.settle()
         await world.stop()
         return ids

@@ -34,6 +34,9 @@ from pileus.foundation.trace import Trace
 
 log = logging.getLogger("pileus.flow")
 
+UNDO_PATIENCE_S, PATIENT_PAUSE_S = 300.0, 15.0
+"""How long, and how often, an undo is tried again while who is needed for it does not answer."""
+
 
 class Runner:
     """Runs the flows of one home on one process.
@@ -324,9 +327,13 @@ class _Attempt:
         return False
 
     async def _undo(self, step: Step, why: errors.Error) -> bool:
-        """Take a step back; after the last try the flow is parked as stuck, for an operator to see."""
+        """Take a step back; after the last try the flow is parked as stuck, for an operator to see.
+
+        Who does not answer may only be starting again: he is asked for longer.
+        """
         assert step.undo is not None
-        for pause in (*self._flow.undo_retry_after_s, None):
+        pauses, patient_until = iter(self._flow.undo_retry_after_s), self._runtime.monotonic() + UNDO_PATIENCE_S
+        while True:
             try:
                 self._runtime.reached("undo.before", self._flow.name, step.name)
                 async with self._runtime.timeout(step.timeout_s):
@@ -337,10 +344,12 @@ class _Attempt:
                 raise
             except Exception as failure:
                 log.warning("flow %s: undo of %s failed: %r", self._flow.name, step.name, failure)
+                pause = next(pauses, None)
+                if pause is None and isinstance(failure, errors.Unavailable):
+                    pause = PATIENT_PAUSE_S if self._runtime.monotonic() < patient_until else None
                 if pause is None:
                     error = UndoFailed(why=why.facts.get("why", why.text), step=step.name, reason=str(failure))
                     await self._reported(error)
                     await self._write(STUCK, error)
                     return False
             await self._runtime.sleep(pause)
-        return False
