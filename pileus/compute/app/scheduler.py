@@ -88,6 +88,10 @@ class HostPicture:
                 free_disk_gib=known.free_disk_gib - wanted.disk_gib,
             )
 
+    def behind(self, provider_id: str | None) -> Candidate | None:
+        """The host of a provider, if the picture shows it."""
+        return next((known for known in self._hosts.values() if known.provider_id == provider_id), None)
+
     def is_full(self, host: str) -> None:
         """Placement refused: the picture was wrong about this host."""
         known = self._hosts.get(host)
@@ -170,21 +174,30 @@ class Scheduler:
             for chosen in ranking.hosts:
                 placed = await self._try(server, chosen, wanted, record)
                 if placed is not None:
-                    self._record(record, started, ranking.funnel, chosen, age)
+                    self._record(record, started, ranking.funnel, placed.host, age)
                     return placed
         self._record(record, started, ranking.funnel, None, age)
         raise scheduling.no_valid_host(ranking.funnel)
 
     async def _try(self, server: Server, chosen: Candidate, wanted: Wanted, record: Trace) -> Server | None:
-        """Claim on one host and name it in the row; None when somebody else was faster."""
+        """Claim on one host and name it in the row; None when somebody else was faster.
+
+        Where another scheduler holds a claim for this server already, there it goes: two that were told the same may
+        each die at any line, and what one has left must be what the other finishes.
+        """
         resources = {"VCPU": wanted.vcpus, "MEMORY_MB": wanted.ram_mib, "DISK_GB": wanted.disk_gib}
         claim = partial(
             self._compute.placement.claim, server.id, resources=resources, project_id=server.project_id,
             user_id=server.user_id, record=record,
         )  # fmt: skip
-        if not await claim(chosen.provider_id):
-            self._picture.is_full(chosen.host)
-            return None
+        holder = await claim(chosen.provider_id)
+        if holder != chosen.provider_id:
+            held = self._picture.behind(holder)
+            if held is not None and held.host not in wanted.tried_hosts:
+                chosen = held
+            elif holder is None or not await claim(chosen.provider_id, moves=True):
+                self._picture.is_full(chosen.host)
+                return None
         started = self._compute.runtime.now()
         try:
             placed = await self._compute.database.transact(lambda tx: self._name_host(tx, server, chosen))
@@ -195,7 +208,7 @@ class Scheduler:
             await self._compute.placement.release(server.id)
             raise
         if placed.host != chosen.host:  # another scheduler was faster: the claim goes where the row says
-            await claim((await services.of_host(self._compute.database, str(placed.host))).id)
+            await claim((await services.of_host(self._compute.database, str(placed.host))).id, moves=True)
             return placed
         self._picture.took(chosen.host, wanted)
         now = self._compute.runtime.now()
@@ -267,14 +280,12 @@ class Scheduler:
     def _seed(self) -> int:
         return int.from_bytes(self._compute.runtime.random_bytes(4), "big")
 
-    def _record(
-        self, record: Trace, started: int, funnel: scheduling.Funnel, chosen: Candidate | None, age_s: float
-    ) -> None:
+    def _record(self, record: Trace, started: int, funnel: scheduling.Funnel, chosen: str | None, age_s: float) -> None:
         now = self._compute.runtime.now()
         steps = [{"filter": step.filter, "left": step.left} for step in funnel.steps]
         data: dict[str, object] = {"hosts": funnel.total, "funnel": steps, "snapshot_age_s": round(age_s, 3)}
         if chosen is not None:
-            data["chosen"] = chosen.host
+            data["chosen"] = chosen
         record.add(Event(10, NAME, "database", started, now - started, process=self._compute.runtime.name, data=data))
 
 

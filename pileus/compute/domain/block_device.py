@@ -36,6 +36,9 @@ _SUFFIXES: list[str] = [*string.ascii_lowercase]
 _SUFFIXES += [first + second for first in string.ascii_lowercase for second in string.ascii_lowercase]
 
 
+MADE_FOR_DEVICE, MADE_FOR = "pileus_block_device", "pileus_server"
+
+
 class BlockDevice(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One disk of a server. Size in GiB, of swap in MiB; None takes the source's own size."""
 
@@ -81,6 +84,10 @@ class BlockDevice(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def is_made(self) -> bool:
         """Whether its volume is made for the server, or was; the others are brought."""
         return self.is_volume and self.source != "volume"
+
+    def marks(self, server_id: str) -> dict[str, str]:
+        """In the metadata of the volume that is made for it: for which device, of which server."""
+        return {MADE_FOR_DEVICE: self.id, MADE_FOR: server_id}
 
     def as_asked(self) -> "BlockDevice":
         """The device before anything was made or attached for it."""

@@ -88,17 +88,26 @@ async def remove_guest(step: StepContext[Compute], params: DeleteParams) -> None
 
 
 async def release_volumes(step: StepContext[Compute], params: DeleteParams) -> None:
-    """Give attached volumes back, and delete those that were to go with the server."""
+    """Give attached volumes back, and delete those that were to go with the server.
+
+    A host may have made and attached some that the row never heard of: the delete was faster than its answer.
+    """
     compute = step.services
     server = await servers.find(compute.database, params.server_id)
-    if server is None or not server.volume_devices:
+    devices = [device for device in server.block_devices if device.is_volume] if server is not None else []
+    if server is None or not devices:
         return
     authority = compute.own_authority()
     for attachment in await compute.volumes.attachments_of_server(server.id, authority):
         await compute.volumes.drop(attachment["id"], authority)
-    for device in server.volume_devices:
-        if device.delete_on_termination and device.volume_id is not None:
-            await compute.volumes.delete(device.volume_id, authority)
+    for device in devices:
+        if device.volume_id is None:
+            unheard_of = await compute.volumes.marked(device.marks(server.id), authority)
+            going = [made["id"] for made in unheard_of]
+        else:
+            going = [device.volume_id] if device.delete_on_termination else []
+        for volume_id in going:
+            await compute.volumes.delete(volume_id, authority)
 
 
 async def release_ports(step: StepContext[Compute], params: DeleteParams) -> None:

@@ -11,8 +11,6 @@ from pileus.compute.peers.authority import Authority
 from pileus.foundation import errors
 from pileus.foundation.trace import Trace
 
-MARK, MADE_FOR = "pileus_block_device", "pileus_server"
-"""In the metadata of a volume that is made for a device: which one, of which server."""
 LOOK_AGAIN_S = (0.0, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5)
 PATIENCE_S = 1500.0
 LEAVING = frozenset({"deleting", "error_deleting"})
@@ -41,7 +39,7 @@ async def connect_device(
 
 async def _ensure_volume(host: HostServices, server: Server, device: BlockDevice, authority: Authority) -> str:
     """The volume that the device asks for; one made before is found by our marks, unless an undo is deleting it."""
-    marks = _marks(server, device)
+    marks = device.marks(server.id)
     marked = await host.volumes.marked(marks, authority)
     found = next((made for made in marked if made["status"] not in LEAVING), None)
     if found is None:
@@ -51,10 +49,6 @@ async def _ensure_volume(host: HostServices, server: Server, device: BlockDevice
             authority=authority,
         )  # fmt: skip
     return await _wait_available(host, found, server)
-
-
-def _marks(server: Server, device: BlockDevice) -> dict[str, str]:
-    return {MARK: device.id, MADE_FOR: server.id}
 
 
 def _size(server: Server, device: BlockDevice) -> int:
@@ -86,7 +80,7 @@ async def release_devices(host: HostServices, server: Server, *, token: str) -> 
     for device in server.block_devices:
         if not device.is_made:
             continue
-        for made in await host.volumes.marked(_marks(server, device), authority):
+        for made in await host.volumes.marked(device.marks(server.id), authority):
             try:
                 await host.volumes.delete(made["id"], authority)
             except VolumeNotFound:

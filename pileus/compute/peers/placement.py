@@ -39,9 +39,13 @@ class Placement:
         *,
         project_id: str,
         user_id: str,
+        moves: bool = False,
         record: Trace | None = None,
-    ) -> bool:
-        """Claim for a server; False when the provider has no room (any more). Repeating a held claim is fine."""
+    ) -> str | None:
+        """Claim for a server, and return the provider that holds the claim; None when this one has no room (any more).
+
+        A claim that is held stays where it is, unless it `moves`.
+        """
         body = {
             "allocations": {provider: {"resources": {name: amount for name, amount in resources.items() if amount}}},
             "consumer_generation": None,
@@ -54,18 +58,19 @@ class Placement:
                 "PUT", f"/allocations/{server_id}", body=body, record=record, steps=(10, 10, 10), sub="a"
             )
             if answer.status == 204:
-                return True
+                return provider
             if answer.status != 409:
                 raise refusal(answer, "placement")
             held = await self.held(server_id)
             if held is None:
                 if _code(answer) != "placement.concurrent_update":
-                    return False
+                    return None
                 continue
-            if set(held["allocations"]) == {provider}:
-                return True
+            holders = list(held["allocations"])
+            if holders == [provider] or not moves:
+                return str(holders[0])
             body["consumer_generation"] = held["consumer_generation"]
-        return False
+        return None
 
     async def held(self, server_id: str) -> Any | None:
         """What a server holds now, None for nothing."""
