@@ -36,6 +36,8 @@ _SUFFIXES: list[str] = [*string.ascii_lowercase]
 _SUFFIXES += [first + second for first in string.ascii_lowercase for second in string.ascii_lowercase]
 
 
+BEING_MADE = frozenset({"creating", "downloading"})
+"""The status of a volume that nobody can attach or delete yet."""
 MADE_FOR_DEVICE, MADE_FOR = "pileus_block_device", "pileus_server"
 
 

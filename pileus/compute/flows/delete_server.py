@@ -5,6 +5,7 @@ No step has an undo: a delete only ever goes forward, and each step accepts that
 
 import msgspec
 
+from pileus.compute.domain.block_device import BEING_MADE
 from pileus.compute.domain.server import Fault, Server, changed
 from pileus.compute.domain.server_actions import EVENTS
 from pileus.compute.domain.server_states import REMOVES, Action, PowerState, fail, finish
@@ -103,6 +104,8 @@ async def release_volumes(step: StepContext[Compute], params: DeleteParams) -> N
     for device in devices:
         if device.volume_id is None:
             unheard_of = await compute.volumes.marked(device.marks(server.id), authority)
+            if any(made["status"] in BEING_MADE for made in unheard_of):
+                raise errors.Unavailable("A volume of the server is still being made.")
             going = [made["id"] for made in unheard_of]
         else:
             going = [device.volume_id] if device.delete_on_termination else []

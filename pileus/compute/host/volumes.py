@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pileus.compute.domain.block_device import BlockDevice
+from pileus.compute.domain.block_device import BEING_MADE, BlockDevice
 from pileus.compute.domain.errors import BuildAborted, VolumeNotFound
 from pileus.compute.domain.server import Server
 from pileus.compute.host.services import HostServices
@@ -58,18 +58,24 @@ def _size(server: Server, device: BlockDevice) -> int:
 
 
 async def _wait_available(host: HostServices, volume: Mapping[str, Any], server: Server) -> str:
-    pauses = iter(LOOK_AGAIN_S)
-    pause, waited = 0.0, 0.0
-    while volume["status"] in ("creating", "downloading"):
-        pause = next(pauses, pause)
-        waited += pause
-        if waited > PATIENCE_S:
-            raise BuildAborted(server_id=server.id, reason=f"volume {volume['id']} is still {volume['status']}")
-        await host.runtime.sleep(pause)
-        volume = await host.volumes.get(volume["id"], host.authority())
+    volume = await _wait_made(host, volume)
+    if volume["status"] in BEING_MADE:
+        raise BuildAborted(server_id=server.id, reason=f"volume {volume['id']} is still {volume['status']}")
     if volume["status"] == "error":
         raise BuildAborted(server_id=server.id, reason=f"volume {volume['id']} could not be made")
     return str(volume["id"])
+
+
+async def _wait_made(host: HostServices, volume: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The volume once it is made or cannot be, or as it is after a long time. Raises: VolumeNotFound."""
+    pauses = iter(LOOK_AGAIN_S)
+    pause, waited = 0.0, 0.0
+    while volume["status"] in BEING_MADE and waited < PATIENCE_S:
+        pause = next(pauses, pause)
+        waited += pause
+        await host.runtime.sleep(pause)
+        volume = await host.volumes.get(volume["id"], host.authority())
+    return volume
 
 
 async def release_devices(host: HostServices, server: Server, *, token: str) -> None:
@@ -82,6 +88,7 @@ async def release_devices(host: HostServices, server: Server, *, token: str) -> 
             continue
         for made in await host.volumes.marked(device.marks(server.id), authority):
             try:
+                await _wait_made(host, made)  # until then a volume cannot be deleted
                 await host.volumes.delete(made["id"], authority)
             except VolumeNotFound:
                 continue
