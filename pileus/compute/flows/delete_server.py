@@ -5,10 +5,10 @@ No step has an undo: a delete only ever goes forward, and each step accepts that
 
 import msgspec
 
-from pileus.compute.domain.block_device import BEING_MADE
 from pileus.compute.domain.server import Fault, Server, changed
 from pileus.compute.domain.server_actions import EVENTS
 from pileus.compute.domain.server_states import REMOVES, Action, PowerState, fail, finish
+from pileus.compute.flows.releasing import release_ports, release_volumes
 from pileus.compute.flows.saving import Outcome, save_server
 from pileus.compute.flows.watching import LOOK_AGAIN_S, is_down
 from pileus.compute.service import Compute, host_topic
@@ -88,39 +88,16 @@ async def remove_guest(step: StepContext[Compute], params: DeleteParams) -> None
     await compute.tell_host(server.host, "remove", args, request_id=step.request_id)
 
 
-async def release_volumes(step: StepContext[Compute], params: DeleteParams) -> None:
-    """Give attached volumes back, and delete those that were to go with the server.
-
-    A host may have made and attached some that the row never heard of: the delete was faster than its answer.
-    """
-    compute = step.services
-    server = await servers.find(compute.database, params.server_id)
-    devices = [device for device in server.block_devices if device.is_volume] if server is not None else []
-    if server is None or not devices:
-        return
-    authority = compute.own_authority()
-    for attachment in await compute.volumes.attachments_of_server(server.id, authority):
-        await compute.volumes.drop(attachment["id"], authority)
-    for device in devices:
-        if device.volume_id is None:
-            unheard_of = await compute.volumes.marked(device.marks(server.id), authority)
-            if any(made["status"] in BEING_MADE for made in unheard_of):
-                raise errors.Unavailable("A volume of the server is still being made.")
-            going = [made["id"] for made in unheard_of]
-        else:
-            going = [device.volume_id] if device.delete_on_termination else []
-        for volume_id in going:
-            await compute.volumes.delete(volume_id, authority)
-
-
-async def release_ports(step: StepContext[Compute], params: DeleteParams) -> None:
-    """Delete the ports that were made for the server, unbind those that were brought."""
-    compute = step.services
-    server = await servers.find(compute.database, params.server_id)
+async def give_volumes_back(step: StepContext[Compute], params: DeleteParams) -> None:
+    server = await servers.find(step.services.database, params.server_id)
     if server is not None:
-        brought = {nic.port_id for nic in server.networks.nics if nic.port_id is not None}
-        brought |= {interface.port_id for interface in server.interfaces if not interface.is_ours}
-        await compute.networks.release_ports(server.id, compute.own_authority(), brought=brought)
+        await release_volumes(step.services, server)
+
+
+async def give_ports_back(step: StepContext[Compute], params: DeleteParams) -> None:
+    server = await servers.find(step.services.database, params.server_id)
+    if server is not None:
+        await release_ports(step.services, server)
 
 
 async def release_claim(step: StepContext[Compute], params: DeleteParams) -> None:
@@ -171,8 +148,8 @@ DELETE_SERVER = Flow(
     steps=(
         Step("settle", settle, timeout_s=3600.0, retry_after_s=_PATIENT),
         Step("guest", remove_guest, retry_after_s=_PATIENT),
-        Step("volumes", release_volumes, retry_after_s=_PATIENT),
-        Step("ports", release_ports, retry_after_s=_PATIENT),
+        Step("volumes", give_volumes_back, retry_after_s=_PATIENT),
+        Step("ports", give_ports_back, retry_after_s=_PATIENT),
         Step("claim", release_claim, retry_after_s=_PATIENT),
         Step("bury", bury),
     ),

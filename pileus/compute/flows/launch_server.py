@@ -10,6 +10,7 @@ import msgspec
 from pileus.compute.domain.errors import AttemptsUsedUp
 from pileus.compute.domain.server import Fault, Server, changed
 from pileus.compute.domain.server_states import Action, TaskState, VmState, advance, fail
+from pileus.compute.flows.releasing import release_ports, release_volumes
 from pileus.compute.flows.saving import Outcome, save_server
 from pileus.compute.flows.watching import cancel_flow, wait_for
 from pileus.compute.service import SCHEDULER, Compute, host_topic
@@ -96,7 +97,7 @@ async def release_place(step: StepContext[Compute], params: LaunchParams) -> Non
     compute = step.services
     placed = await servers.find(compute.database, params.server_id)
     if placed is not None and placed.host is not None:
-        await cancel_flow(step, build_id(step.flow.id, step.attempt), host=placed.host)
+        await _unbuild(step, params, placed.host)
 
     def without_host(server: Server) -> Server:
         if server.host is None or not _is_coming_up(server):
@@ -138,7 +139,18 @@ async def abandon_build(step: StepContext[Compute], params: LaunchParams) -> Non
     """Let the host undo what it began; return when it has, or when it never will again."""
     place = step.outputs.get("place")
     if place is not None:
-        await cancel_flow(step, build_id(step.flow.id, step.attempt), host=place["host"])
+        await _unbuild(step, params, place["host"])
+
+
+async def _unbuild(step: StepContext[Compute], params: LaunchParams, host: str) -> None:
+    """Have what the host began taken back; for a dead one it is done from here, but for its guest."""
+    compute = step.services
+    if await cancel_flow(step, build_id(step.flow.id, step.attempt), host=host):
+        return
+    server = await servers.find(compute.database, params.server_id)
+    if server is not None and _is_coming_up(server):
+        await release_volumes(compute, server)
+        await release_ports(compute, server)
 
 
 async def report_failure(step: StepContext[Compute], params: LaunchParams, error: errors.Error) -> None:

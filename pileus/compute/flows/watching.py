@@ -10,7 +10,7 @@ from pileus.compute.store import services
 from pileus.foundation.database import Transaction
 from pileus.foundation.errors import Error, from_wire, to_wire
 from pileus.foundation.flow import Cancelled, FlowRecord, StepContext
-from pileus.foundation.flow.model import ENDED, OPEN, STUCK
+from pileus.foundation.flow.model import DONE, ENDED, OPEN, STUCK
 
 LOOK_AGAIN_S = 2.0
 
@@ -79,10 +79,11 @@ async def _first(step: StepContext[Any], ended: Any, seconds: float) -> bool:
             wait.cancel()
 
 
-async def cancel_flow(step: StepContext[Compute], flow_id: str, *, host: str) -> None:
+async def cancel_flow(step: StepContext[Compute], flow_id: str, *, host: str) -> bool:
     """Have a host's flow unwind, and return when it has ended. Of a dead host it is closed without the host.
 
-    A flow that has not begun yet is kept from beginning. Raises: UndoFailed, as its kind, when it is stuck: then what
+    Returns whether it has taken back what it began: a flow that was closed has not. One that has not begun yet is kept
+    from beginning. Raises: UndoFailed, as its kind, when it is stuck: then what
     it began must stay ours to remove.
     """
     compute = step.services
@@ -97,7 +98,7 @@ async def cancel_flow(step: StepContext[Compute], flow_id: str, *, host: str) ->
         try:
             record = await compute.journal.get(flow_id)
             if record is None or record.state in ENDED:
-                return
+                return record is None or record.error is not None or not record.steps or record.state == DONE
             _check_stuck(record)
             compute.bus.cast(host_topic(host), "cancel", {"flow_id": flow_id}, request_id=step.request_id)
             try:
