@@ -5,6 +5,8 @@ from typing import Any
 from pileus.foundation.errors import Conflict, Error, NotFound
 from pileus.operations.service import Operations
 
+SECOND_LOOK_S = 0.5
+
 
 class NoSuchFlow(NotFound):
     code, message = "operations.no-flow", "There is no flow {flow_id} that is open or stuck."
@@ -53,15 +55,32 @@ async def resume(operations: Operations, flow_id: str, *, abandon: bool = False)
 
 
 async def audit(operations: Operations) -> dict[str, Any]:
-    """Every invariant that does not hold, by service: what is there and what should be."""
+    """Every invariant that does not hold, by service: what is there and what should be.
+
+    Rows, hosts and other services are looked at one after the other while the cloud is at work: what is found counts
+    if it is still there at a second look.
+    """
     findings: list[dict[str, Any]] = []
     for service, topic in operations.owners.items():
-        try:
-            answer = await operations.bus.call(topic, "audit", {}, timeout_s=120.0)
-        except Error as error:
-            answer = [{"invariant": "answers", "subject": service, "found": error.text, "mend": "pileus status"}]
-        findings.extend({"service": service} | finding for finding in answer)
+        found = await _audited(operations, service, topic)
+        if found:
+            await operations.runtime.sleep(SECOND_LOOK_S)
+            again = {_what(finding) for finding in await _audited(operations, service, topic)}
+            found = [finding for finding in found if _what(finding) in again]
+        findings += found
     return {"clean": not findings, "findings": findings}
+
+
+async def _audited(operations: Operations, service: str, topic: str) -> list[dict[str, Any]]:
+    try:
+        answer = await operations.bus.call(topic, "audit", {}, timeout_s=120.0)
+    except Error as error:
+        answer = [{"invariant": "answers", "subject": service, "found": error.text, "mend": "pileus status"}]
+    return [{"service": service} | finding for finding in answer]
+
+
+def _what(finding: dict[str, Any]) -> tuple[str, str]:
+    return finding["invariant"], finding["subject"]
 
 
 async def status(operations: Operations) -> dict[str, Any]:
