@@ -75,7 +75,7 @@ async def _give_up_on(compute: Compute, flow_id: str) -> None:
     if record is None:
         return
     if record.state == "stuck" or (record.home.startswith("host:") and await is_down(compute, record.home[5:])):
-        await compute.journal.close(flow_id, record.epoch)
+        await compute.journal.close(record)
 
 
 async def remove_guest(step: StepContext[Compute], params: DeleteParams) -> None:

@@ -10,7 +10,7 @@ from pileus.compute.store import services
 from pileus.foundation.database import Transaction
 from pileus.foundation.errors import Error, from_wire, to_wire
 from pileus.foundation.flow import Cancelled, FlowRecord, StepContext
-from pileus.foundation.flow.model import DONE, ENDED, OPEN, STUCK
+from pileus.foundation.flow.model import ENDED, OPEN, STUCK, Closed
 
 LOOK_AGAIN_S = 2.0
 
@@ -98,7 +98,7 @@ async def cancel_flow(step: StepContext[Compute], flow_id: str, *, host: str) ->
         try:
             record = await compute.journal.get(flow_id)
             if record is None or record.state in ENDED:
-                return record is None or record.error is not None or not record.steps or record.state == DONE
+                return record is None or record.error is None or record.error["code"] != Closed.code
             _check_stuck(record)
             compute.bus.cast(host_topic(host), "cancel", {"flow_id": flow_id}, request_id=step.request_id)
             try:
@@ -106,7 +106,7 @@ async def cancel_flow(step: StepContext[Compute], flow_id: str, *, host: str) ->
                     await ended.wait()
             except TimeoutError:
                 if await is_down(compute, host):
-                    await compute.journal.close(flow_id, record.epoch)
+                    await compute.journal.close(record)
         finally:
             compute.endings.forget(flow_id, ended)
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pileus.foundation import trace
+from pileus.foundation import errors, trace
 from pileus.foundation.database import Database, Transaction, sql
 from pileus.foundation.flow.model import (
     CANCELLED,
@@ -13,6 +13,7 @@ from pileus.foundation.flow.model import (
     FAILED,
     LOST,
     RUNNING,
+    Closed,
     Ended,
     Entry,
     FlowRecord,
@@ -98,15 +99,18 @@ class SqlJournal:
         await tx.run(self._sql.forbid, id=flow_id, subject=subject, home=home, now=self._runtime.now(), none=_pack([]),
                      params=_pack({}))  # fmt: skip
 
-    async def close(self, flow_id: str, epoch: int) -> bool:
-        """End an open flow whose home is dead; should it come back, its epoch is over."""
+    async def close(self, record: FlowRecord) -> bool:
+        """End an open flow whose home is dead, as `Closed`: it has taken nothing back. Should the home come back, the
+        flow's epoch is over."""
+        why = f" What had failed: {record.error['text']}" if record.error else ""
+        error = msgspec.json.encode(errors.to_wire(Closed(home=record.home, why=why))).decode()
 
         async def work(tx: Transaction) -> int:
-            return await tx.run(self._sql.close, id=flow_id, epoch=epoch, now=self._runtime.now())
+            return await tx.run(self._sql.close, id=record.id, epoch=record.epoch, error=error, now=self._runtime.now())
 
         closed = bool(await self._database.transact(work))
         if closed and self._ended is not None:
-            self._ended(Ended(flow_id, FAILED))
+            self._ended(Ended(record.id, FAILED))
         return closed
 
     async def start(self, new: NewFlow, owner: str) -> FlowRecord:
@@ -251,7 +255,8 @@ class _Statements:
         )
         self.close = sql(
             f"UPDATE {flows} SET state = 'failed', epoch = epoch + 1, is_cancelled = 1, secret = NULL, "
-            "updated_at = :now WHERE id = :id AND epoch = :epoch AND state IN ('running', 'undoing', 'stuck')"
+            "error = :error, updated_at = :now "
+            "WHERE id = :id AND epoch = :epoch AND state IN ('running', 'undoing', 'stuck')"
         )
         self.open_of = sql(
             f"SELECT id, name FROM {flows} WHERE subject = :subject AND state IN ('running', 'undoing', 'stuck')"

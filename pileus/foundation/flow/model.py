@@ -41,6 +41,12 @@ class UndoFailed(Error):
     )
 
 
+class Closed(Error):
+    """Somebody else has ended it, and nothing that it began was taken back."""
+
+    code, message = "flow.closed", "It was ended without {home}, which does not answer.{why}"
+
+
 class NewFlow(msgspec.Struct, omit_defaults=True):
     """A flow that is to begin. Inserting the same id twice makes one flow."""
 

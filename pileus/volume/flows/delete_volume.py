@@ -60,7 +60,7 @@ async def _wait_for_end(step: StepContext[VolumeService], flow_id: str) -> None:
         if record is None or record.state in ENDED:
             return
         if record.state == STUCK:
-            await journal.close(flow_id, record.epoch)
+            await journal.close(record)
             return
         pause = next(pauses, pause)
         await step.runtime.sleep(pause)
