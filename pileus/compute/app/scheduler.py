@@ -44,29 +44,23 @@ class HostPicture:
     def __init__(self, compute: Compute):
         self._compute = compute
         self._hosts: dict[str, Candidate] = {}
-        self._began_at = self._taken_at = 0.0
-        self._is_taken = False
+        self._asked_at = float("-inf")  # when the figures were asked for: they are no older
         self._alone = Alone()
 
     def age_s(self) -> float:
-        return self._compute.runtime.monotonic() - self._taken_at
+        return self._compute.runtime.monotonic() - self._asked_at
 
     async def hosts(self, *, fresh: bool, record: Trace) -> list[Candidate]:
         """The hosts; with `fresh` as they were after this was asked. Who asks meanwhile waits for the same picture."""
-        asked_at = self._compute.runtime.monotonic()
-        if self._is_old(asked_at if fresh else None):
+        oldest = self._compute.runtime.monotonic() - (0.0 if fresh else self._compute.settings.snapshot_age_s)
+        if self._asked_at < oldest:
             async with self._alone.with_("picture"):
-                if self._is_old(asked_at if fresh else None):
+                if self._asked_at < oldest:
                     await self._take(record)
         return list(self._hosts.values())
 
-    def _is_old(self, since: float | None) -> bool:
-        if since is not None:
-            return self._began_at < since or not self._is_taken
-        return not self._is_taken or self.age_s() > self._compute.settings.snapshot_age_s
-
     async def _take(self, record: Trace) -> None:
-        began_at = self._compute.runtime.monotonic()
+        asked_at = self._compute.runtime.monotonic()
         rows = await services.all_services(self._compute.database)
         summaries = await self._compute.placement.hosts(record=record)
         self._hosts = {}
@@ -74,8 +68,7 @@ class HostPicture:
             if row.name == services.HOST_SERVICE:
                 alive = self._compute.hosts_alive(row.host, row.beats) and not row.is_forced_down
                 self._hosts[row.host] = _candidate(row, summaries.get(row.id), is_alive=alive)
-        self._began_at, self._taken_at = began_at, self._compute.runtime.monotonic()
-        self._is_taken = True
+        self._asked_at = asked_at
 
     def took(self, host: str, wanted: Wanted) -> None:
         """Count a claim that was just made, so that the next choice sees it."""

@@ -24,6 +24,7 @@ class Answers:
         self._path = path
         self._known: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._file = -1
+        self._lines = 0  # in the file, those of forgotten answers too
 
     def open(self) -> None:
         """Read what an earlier life has answered, up to what a crash has torn."""
@@ -36,11 +37,17 @@ class Answers:
                     log.warning("%s is torn: what was answered after is forgotten", self._path)
                     break
                 self._keep(flow_id, answer)
+        self._write_anew()
+
+    def _write_anew(self) -> None:
+        """With what is known, and nothing else."""
+        self.close()
         fresh = self._path.with_suffix(".new")
         fresh.write_bytes(b"".join(_line(*entry) for entry in self._known.items()))
         fresh.chmod(0o600)
         fresh.rename(self._path)
         self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        self._lines = len(self._known)
 
     def close(self) -> None:
         if self._file >= 0:
@@ -54,6 +61,9 @@ class Answers:
         """In the kernel's hands when it returns, as the guests are: it survives a kill -9."""
         os.write(self._file, _line(flow_id, answer))
         self._keep(flow_id, answer)
+        self._lines += 1
+        if self._lines > 2 * MOST:
+            self._write_anew()
 
     def _keep(self, flow_id: str, answer: dict[str, Any]) -> None:
         self._known[flow_id] = answer

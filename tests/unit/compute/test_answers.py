@@ -36,3 +36,18 @@ def test_only_the_newest_are_kept(tmp_path: Path) -> None:
     assert answers.find("0") is None
     assert answers.find(str(MOST)) == {}
     answers.close()
+
+
+def test_the_file_does_not_grow_for_ever(tmp_path: Path) -> None:
+    answers = Answers(tmp_path / "answers")
+    answers.open()
+    for number in range(5 * MOST):
+        answers.add(f"flow {number}", {"n": number})
+    lines = (tmp_path / "answers").read_bytes().count(b"\n")
+    assert MOST <= lines <= 2 * MOST
+    answers.close()
+    again = Answers(tmp_path / "answers")
+    again.open()
+    assert again.find(f"flow {5 * MOST - 1}") == {"n": 5 * MOST - 1}
+    assert again.find(f"flow {4 * MOST - 1}") is None
+    again.close()
