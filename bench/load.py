@@ -21,7 +21,7 @@ from typing import Any
 import aiohttp
 
 VERSION = {"openstack-api-version": "compute 2.96"}
-POLL_S = 0.05
+POLL_S = 0.25
 PATIENCE_S = 180.0
 NAME = "load"
 

@@ -7,6 +7,9 @@ from pileus.wiring.ground import Ground
 from pileus.wiring.host import HostPart
 from pileus.wiring.volume import VolumeHostPart
 
+COMPUTE = "compute"
+"""The account of hosts that were given the control plane's secrets: several fake ones of one process."""
+
 
 def account_of(host: str) -> str:
     """The service account of a host, at identity and on the bus."""
@@ -21,7 +24,9 @@ class ComputeHosts:
         names = [base] if count == 1 else [f"{base}-{number + 1}" for number in range(count)]
         places = ground.settings.state_dir / "hosts"
         self._locks = [hold(places / f"{name}.lock", f"host {name}") for name in names]
-        self._hosts = [HostPart(ground, name, account=account_of(base)) for name in names]
+        own = account_of(base)
+        account = own if own in ground.secrets.accounts else COMPUTE
+        self._hosts = [HostPart(ground, name, account=account) for name in names]
         self._begun: list[HostPart] = []
 
     async def start(self) -> None:

@@ -73,6 +73,7 @@ def _parse() -> Arguments:
     up.add_argument("--hypervisor", choices=("fake", "libvirt"))
     up.add_argument("--network", type=_prefix, help="a /24 that this machine does not use, for the nodes")
     up.add_argument("--hosts", type=int, choices=range(1, 200), metavar="N")
+    up.add_argument("--fakes", type=int, metavar="N", help="fake hosts in each of the processes of hosts, for load")
     up.add_argument("--no-demo", action="store_true", help="without image, flavors, network and first server")
     down = commands.add_parser("down", help="stop everything")
     down.add_argument("--clean", action="store_true", help="remove its directory, too")
@@ -95,7 +96,10 @@ def _prefix(text: str) -> str:
 
 def _up(directory: Path, arguments: Arguments) -> None:
     known = clusters.find(directory)
-    asked = {"hypervisor": arguments.hypervisor, "prefix": arguments.network, "hosts": arguments.hosts}
+    asked = {
+        "hypervisor": arguments.hypervisor, "prefix": arguments.network, "hosts": arguments.hosts,
+        "fakes": arguments.fakes,
+    }  # fmt: skip
     said = {name: value for name, value in asked.items() if value is not None}
     shape = known.shape if known is not None else Shape(**said)
     if dataclasses.replace(shape, **said) != shape:

@@ -36,7 +36,7 @@ class Cluster:
         self.nodes = {name: Node(directory, name, mounts=self._mounts(name)) for name in (WIRE, *shape.addresses)}
         control = self.nodes[CONTROL]
         self.postgres = Postgres(directory, control, shape.control, shape.network, self.authority)
-        self.rabbit = Rabbit(directory, control, shape.control, self.authority)
+        self.rabbit = Rabbit(directory, control, shape.control, self.authority, shape.hosts * shape.fakes)
         self.proxy = Proxy(directory, control, shape.control, self.authority)
         self.members = {member.name: member for member in parts.members(shape)}
         self.processes = {name: self._process(member) for name, member in self.members.items()}

@@ -26,6 +26,8 @@ class Shape:
     prefix: str = "198.18.77."
     hypervisor: str = "fake"
     hosts: int = 3
+    fakes: int = 1
+    """Fake hosts in each process of compute-host; several speak with the control plane's account, having no own."""
 
     @property
     def network(self) -> str:
@@ -143,7 +145,10 @@ def _worker(shape: Shape, directory: Path, node: str) -> Document:
 
 def _host(shape: Shape, directory: Path, node: str) -> Document:
     own = {"host_name": node, "hypervisor": shape.hypervisor, "tunnel_address": shape.addresses[node]}
-    return {**_worker(shape, directory, node), "host": own}
+    if shape.fakes == 1:
+        return {**_worker(shape, directory, node), "host": own}
+    secrets = {"file": str(directory / CONTROL / "secrets.json")}
+    return {**_common(shape, directory, node, "pileus"), "secrets": secrets, "host": own | {"hosts": shape.fakes}}
 
 
 def _volumes(shape: Shape, directory: Path) -> Document:

@@ -131,7 +131,8 @@ class Rabbit:
 
     PORT = 5671
 
-    def __init__(self, directory: Path, node: Node, address: str, authority: Authority):
+    def __init__(self, directory: Path, node: Node, address: str, authority: Authority, hosts: int):
+        self._memory_mb = 512 + 2 * hosts  # above it RabbitMQ takes nothing from anybody; each host has two queues
         self._directory = directory / "rabbitmq"
         self._node, self._address, self._authority = node, address, authority
         self._inside = f"{INSIDE}/rabbitmq"
@@ -185,7 +186,7 @@ class Rabbit:
             "ssl_options.versions.2 = tlsv1.2",
             f"load_definitions = {here}/definitions.json",
             "disk_free_limit.absolute = 64MB",
-            "vm_memory_high_watermark.absolute = 512MB",
+            f"vm_memory_high_watermark.absolute = {self._memory_mb}MB",
             "",
         ))  # fmt: skip
 

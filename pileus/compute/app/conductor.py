@@ -134,11 +134,13 @@ class Conductor:
             "DISK_GB": entry(inventory["disk_gib"], settings.disk_ratio),
         }
 
-    async def host_beat(self, delivery: Delivery) -> bool:
-        """A heartbeat; False asks the host to report itself again."""
+    async def host_beat(self, delivery: Delivery) -> int | None:
+        """A heartbeat, answered by the number of the host's open flows; None asks it to report itself again."""
+        host = delivery.args["host"]
 
-        async def work(tx: Transaction) -> bool:
-            return await services.beat(tx, delivery.args["host"], now=self._compute.runtime.now())
+        async def work(tx: Transaction) -> int | None:
+            known = await services.beat(tx, host, now=self._compute.runtime.now())
+            return await self._compute.journal.count_open(tx, f"host:{host}") if known else None
 
         return await self._compute.database.transact(work)
 

@@ -96,7 +96,7 @@ class Agent:
             },
         )
         host.runtime.spawn(self._beat(), f"heartbeat {host.host}")
-        host.runtime.spawn(self.runner.keep(), f"leases {host.host}")
+        host.runtime.spawn(self.runner.keep(adopts=False), f"leases {host.host}")
 
     async def _patiently(self, work: Callable[[], Awaitable[object]]) -> None:
         """A question or its answer may be lost, or nobody there to answer yet: ask again, as long as it takes."""
@@ -147,8 +147,11 @@ class Agent:
             await self._host.runtime.sleep(self._heartbeat_s)
             beats += 1
             try:
-                if not await self._host.conductor.beat():
+                open_flows = await self._host.conductor.beat()
+                if open_flows is None:
                     await self.report()
+                elif open_flows != len(self.runner.under_way):  # asked only then: thousands of hosts are idle
+                    await self.runner.adopt_abandoned()
                 if beats % LOOK_EVERY == 0:
                     await self.remove_void_guests()
             except Error as error:

@@ -42,9 +42,10 @@ class Conductor:
         args = {"zone": zone, "version": version, "inventory": inventory, "roles": roles}
         return str((await self._call("host.report", args=args))["service_id"])
 
-    async def beat(self) -> bool:
-        """False: the cloud does not know this host (any more)."""
-        return bool(await self._call("host.beat"))
+    async def beat(self) -> int | None:
+        """Say that this host lives; returns how many of its flows are open, None when the cloud does not know it."""
+        found: int | None = await self._call("host.beat")
+        return found
 
     async def epochs(self, ids: list[str]) -> tuple[dict[str, int], dict[str, int]]:
         """The servers of this host with their epochs, and which of `ids` were deleted, with their last."""

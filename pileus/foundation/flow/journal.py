@@ -198,6 +198,11 @@ class SqlJournal:
     async def open_flows(self, home: str) -> list[FlowRecord]:
         return [_record(row) for row in await self._database.all(self._sql.open, home=home)]
 
+    async def count_open(self, tx: Transaction, home: str) -> int:
+        """How many flows of a home have not ended."""
+        row = await tx.one(self._sql.count_open, home=home)
+        return int(row["open"]) if row is not None else 0
+
     async def all_open(self, reader: Transaction | None = None) -> list[FlowRecord]:
         """Every flow that has not ended, of every home, the stuck ones too; with a reader, as of its moment."""
         return [_record(row) for row in await (reader or self._database).all(self._sql.all_open)]
@@ -268,6 +273,9 @@ class _Statements:
         self.beat = sql(f"UPDATE {flows} SET beat = beat + 1 WHERE id = :id AND epoch = :epoch RETURNING is_cancelled")
         self.open = sql(
             f"SELECT * FROM {flows} WHERE home = :home AND state IN ('running', 'undoing') ORDER BY created_at, id"
+        )
+        self.count_open = sql(
+            f"SELECT count(*) AS open FROM {flows} WHERE home = :home AND state IN ('running', 'undoing')"
         )
         self.all_open = sql(
             f"SELECT * FROM {flows} WHERE state IN ('running', 'undoing', 'stuck') ORDER BY created_at, id"
