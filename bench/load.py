@@ -135,7 +135,10 @@ class Tally:
     def show(self) -> None:
         for what, times in self.took.items():
             cuts = statistics.quantiles(times, n=20) if len(times) > 1 else [times[0]] * 19
-            print(f"{what:<28} {len(times):6}   p50 {cuts[9]:9.1f} ms   p95 {cuts[18]:9.1f} ms")
+            print(
+                f"{what:<28} {len(times):6}   p50 {cuts[9]:9.1f} ms   p95 {cuts[18]:9.1f} ms"
+                f"   longest {max(times):9.1f} ms"
+            )
         print(f"{'errors':<28} {len(self.errors):6}")
         for text in sorted(set(self.errors))[:10]:
             print(f"    {text}")

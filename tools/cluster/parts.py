@@ -144,9 +144,9 @@ def _worker(shape: Shape, directory: Path, node: str) -> Document:
 
 
 def _host(shape: Shape, directory: Path, node: str) -> Document:
-    own = {"host_name": node, "hypervisor": shape.hypervisor, "tunnel_address": shape.addresses[node]}
+    own = {"host_name": node, "hypervisor": shape.hypervisor}
     if shape.fakes == 1:
-        return {**_worker(shape, directory, node), "host": own}
+        return {**_worker(shape, directory, node), "host": own | {"tunnel_address": shape.addresses[node]}}
     secrets = {"file": str(directory / CONTROL / "secrets.json")}
     return {**_common(shape, directory, node, "pileus"), "secrets": secrets, "host": own | {"hosts": shape.fakes}}
 

@@ -15,6 +15,8 @@ LONGEST_HEADER = 65_536
 KEEP_ALIVE_S = 60.0
 """Below what our own listener keeps an idle connection, so that nothing is sent into one that just closes."""
 CHUNK = 1 << 20
+STALL_S = 20.0
+"""A stream that stands still for so long has broken: whoever reads it begins anew."""
 
 
 class SocketTransport:
@@ -48,13 +50,16 @@ class SocketTransport:
             )
         return self._session
 
-    def _ask(self, method: str, path: str, headers: Mapping[str, str], body: Content | None, timeout_s: float) -> Any:
+    def _ask(
+        self, method: str, path: str, headers: Mapping[str, str], body: Content | None, timeout_s: float,
+        stall_s: float | None = None,
+    ) -> Any:  # fmt: skip
         from yarl import URL
 
         sent = {name: value for name, value in headers.items() if name != "host"}  # the address says it
         return self._open().request(
             method, URL(self._url + path, encoded=True), headers=sent, data=body or None, allow_redirects=False,
-            timeout=self._aiohttp.ClientTimeout(total=timeout_s),
+            timeout=self._aiohttp.ClientTimeout(total=timeout_s, sock_read=stall_s),
         )  # fmt: skip
 
     async def send(self, method: str, path: str, headers: dict[str, str], body: Content, timeout_s: float) -> Answer:
@@ -67,7 +72,7 @@ class SocketTransport:
         self, method: str, path: str, headers: dict[str, str], timeout_s: float
     ) -> AsyncIterator[tuple[int, Mapping[str, str], AsyncIterator[bytes]]]:
         with self._said_plainly():
-            response = await self._ask(method, path, headers, None, timeout_s)
+            response = await self._ask(method, path, headers, None, timeout_s, STALL_S)
         try:
             yield response.status, _lowered(response.headers), self._chunks(response)
         finally:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pileus.foundation.errors import NotFound, Unavailable
+from pileus.foundation.http import remote
 from pileus.foundation.http.client import InProcess, Peer
 from pileus.foundation.http.remote import SocketTransport
 from pileus.foundation.http.server import bind_tcp, listen
@@ -206,6 +207,19 @@ async def cuts(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nsome")
     await writer.drain()
     writer.close()
+
+
+async def stalls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nsome")
+    await reader.read()
+    writer.close()
+
+
+def test_a_stream_that_stands_still_has_broken(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "STALL_S", 0.1)
+    with pytest.raises(Unavailable, match="The thing service does not answer"):
+        run(ask_with, stalls, "stream", 600.0)
 
 
 @pytest.mark.parametrize("path", ["request", "stream"])
