@@ -193,7 +193,7 @@ class Process:
 
     # -- the world outside, which a simulated process has not ----------------------------------------------
     def bind(self) -> Any:
-        """Take the address where clients find this process. Raises: PortTaken."""
+        """Take the address where clients find this process. Raises: CannotListen."""
         return bind_tcp(self._settings.listen.address, self._settings.listen.port)
 
     async def listen(self, front: Front, socket_: Any) -> None:
