@@ -46,6 +46,8 @@ FLOWS = (BUILD_SERVER,)
 START_AGAIN_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 LOOK_EVERY = 3
 """Heartbeats between two looks for void guests."""
+BEAT_LOST_S = 5.0
+"""A heartbeat that is not answered after so long, and the next is due, was lost."""
 
 
 class Agent:
@@ -61,6 +63,7 @@ class Agent:
         self._locks: dict[str, asyncio.Lock] = {}
         self._answers = Answers(services.state_dir / "answers")
         self._unsubscribe: Any = None
+        self._open_flows: int | None = 0  # as the last heartbeat was told; None: the cloud does not know us
 
     @property
     def _home(self) -> str:
@@ -96,6 +99,7 @@ class Agent:
             },
         )
         host.runtime.spawn(self._beat(), f"heartbeat {host.host}")
+        host.runtime.spawn(self._look(), f"looking after {host.host}")
         host.runtime.spawn(self.runner.keep(adopts=False), f"leases {host.host}")
 
     async def _patiently(self, work: Callable[[], Awaitable[object]]) -> None:
@@ -141,21 +145,30 @@ class Agent:
                     log.error("guest of server %s is void and cannot be removed: %s", guest.server_id, error)
 
     async def _beat(self) -> None:
-        """Say again and again that this host lives; now and then look for guests that became void meanwhile."""
-        beats = 0
+        """Say again and again that this host lives. Nothing else is waited for here, or it would seem dead."""
         while True:
             await self._host.runtime.sleep(self._heartbeat_s)
-            beats += 1
             try:
-                open_flows = await self._host.conductor.beat()
-                if open_flows is None:
-                    await self.report()
-                elif open_flows != len(self.runner.under_way):  # asked only then: thousands of hosts are idle
-                    await self.runner.adopt_abandoned()
-                if beats % LOOK_EVERY == 0:
-                    await self.remove_void_guests()
+                self._open_flows = await self._host.conductor.beat(timeout_s=max(self._heartbeat_s, BEAT_LOST_S))
             except Error as error:
                 log.warning("heartbeat of %s: %s", self._host.host, error)
+
+    async def _look(self) -> None:
+        """See after each heartbeat what it told, and now and then look for guests that became void meanwhile."""
+        looks = 0
+        while True:
+            await self._host.runtime.sleep(self._heartbeat_s)
+            looks += 1
+            try:
+                if self._open_flows is None:
+                    await self.report()
+                    self._open_flows = 0
+                elif self._open_flows != len(self.runner.under_way):  # asked only then: thousands of hosts are idle
+                    await self.runner.adopt_abandoned()
+                if looks % LOOK_EVERY == 0:
+                    await self.remove_void_guests()
+            except Error as error:
+                log.warning("what became of %s: %s", self._host.host, error)
 
     # -- what the bus brings ------------------------------------------------------------------------------
     async def launch(self, delivery: Delivery) -> None:

@@ -21,7 +21,8 @@ class Conductor:
 
     async def _call(self, method: str, **options: Any) -> Any:
         args = options.pop("args", {}) | {"host": self._host}
-        return await self._bus.call(TOPIC, method, args, timeout_s=self._timeout_s, source="compute-host", **options)
+        options.setdefault("timeout_s", self._timeout_s)
+        return await self._bus.call(TOPIC, method, args, source="compute-host", **options)
 
     async def server_data(
         self, server_id: str, *, epoch: int, launch_id: str, request_id: str, record: Trace
@@ -42,9 +43,9 @@ class Conductor:
         args = {"zone": zone, "version": version, "inventory": inventory, "roles": roles}
         return str((await self._call("host.report", args=args))["service_id"])
 
-    async def beat(self) -> int | None:
+    async def beat(self, *, timeout_s: float) -> int | None:
         """Say that this host lives; returns how many of its flows are open, None when the cloud does not know it."""
-        found: int | None = await self._call("host.beat")
+        found: int | None = await self._call("host.beat", timeout_s=timeout_s)
         return found
 
     async def epochs(self, ids: list[str]) -> tuple[dict[str, int], dict[str, int]]:
