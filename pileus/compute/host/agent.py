@@ -46,8 +46,8 @@ FLOWS = (BUILD_SERVER,)
 START_AGAIN_S = (1.0, 2.0, 5.0, 10.0, 30.0)
 LOOK_EVERY = 3
 """Heartbeats between two looks for void guests."""
-BEAT_LOST_S = 5.0
-"""A heartbeat that is not answered after so long, and the next is due, was lost."""
+BEATS_LOST = 3
+"""A heartbeat that is not answered when so many more were due was lost, and the next is sent."""
 
 
 class Agent:
@@ -149,7 +149,7 @@ class Agent:
         while True:
             await self._host.runtime.sleep(self._heartbeat_s)
             try:
-                self._open_flows = await self._host.conductor.beat(timeout_s=max(self._heartbeat_s, BEAT_LOST_S))
+                self._open_flows = await self._host.conductor.beat(timeout_s=BEATS_LOST * self._heartbeat_s)
             except Error as error:
                 log.warning("heartbeat of %s: %s", self._host.host, error)
 
