@@ -24,8 +24,8 @@ class ComputeHosts:
         names = [base] if count == 1 else [f"{base}-{number + 1}" for number in range(count)]
         places = ground.settings.state_dir / "hosts"
         self._locks = [hold(places / f"{name}.lock", f"host {name}") for name in names]
-        own = account_of(base)
-        account = own if own in ground.secrets.accounts else COMPUTE
+        own, known = account_of(base), ground.secrets.accounts
+        account = COMPUTE if COMPUTE in known and own not in known else own
         self._hosts = [HostPart(ground, name, account=account) for name in names]
         self._begun: list[HostPart] = []
 

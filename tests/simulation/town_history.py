@@ -3,7 +3,7 @@ and messages are lost."""
 
 import asyncio
 import random
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from pileus.foundation.http.authentication import MAX_AGE_S
@@ -22,8 +22,9 @@ ROLL = "operations"
 class TownMisfortune(Misfortune):
     """Whoever passes the fatal seam dies there."""
 
-    def __init__(self, chance: random.Random, weather: Weather):
+    def __init__(self, chance: random.Random, weather: Weather, tell: Callable[[str], None]):
         super().__init__(chance, weather)
+        self._tell = tell
         self._deaths = sorted(chance.randrange(1, SEAMS) for _ in range(2 * weather.deaths))
 
     def at_seam(self, life: Life, point: str, *facts: str) -> None:
@@ -32,9 +33,7 @@ class TownMisfortune(Misfortune):
         is_fatal = bool(self._deaths) and self.seams + 1 >= self._deaths[0]
         super().at_seam(life, point, *facts)
         if is_fatal and not life.alive:
-            self.told(f"{life.name} dies at {point} {' '.join(facts)}")
-
-    told = staticmethod(print)
+            self._tell(f"{life.name} dies at {point} {' '.join(facts)}")
 
 
 class TownHistory(History):
@@ -44,8 +43,7 @@ class TownHistory(History):
 
     def __init__(self, seed: int, base: Base, chance: random.Random, *, loses_power: bool = False):
         super().__init__(seed, base, chance, loses_power=loses_power)
-        self.misfortune = TownMisfortune(random.Random(chance.random()), self.weather)
-        self.misfortune.told = self.log  # type: ignore[method-assign, assignment]
+        self.misfortune = TownMisfortune(random.Random(chance.random()), self.weather, self.log)
         self.world.fate = self.misfortune.fate
         self.away: dict[str, float] = {}  # how long a member stays away when it dies next
 
