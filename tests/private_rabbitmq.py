@@ -1,6 +1,7 @@
 """A RabbitMQ of a test session's own: own node name, ports, directory, cookie and epmd; nothing of it stays behind.
 
-It needs nothing of the machine but the package, and leaves the package's own service, if any, alone.
+It needs nothing of the machine but the package, and leaves the package's own service, if any, alone. `PILEUS_RABBITMQ`
+names the directory of another release's programs.
 """
 
 import contextlib
@@ -22,7 +23,7 @@ from pileus.foundation.runtime import Runtime
 from tests.certificates import Authority
 from tests.process import Group
 
-PROGRAMS = Path("/usr/lib/rabbitmq/bin")  # the ones in PATH insist on being the account rabbitmq
+PROGRAMS = Path(os.environ.get("PILEUS_RABBITMQ", "/usr/lib/rabbitmq/bin"))  # those in PATH insist on their account
 START_S = 90.0
 PASSWORDS = {"pileus": "of the control plane", "host.h1": "of h1", "host.h2": "of h2"}
 
@@ -130,12 +131,19 @@ class PrivateRabbit:
             self._processes.pop().kill()
 
     # -- what an operator does ----------------------------------------------------------------------------
-    def control(self, *words: str, stdin: bytes = b"") -> str:
+    def control(self, *words: str) -> str:
         done = subprocess.run(
-            [PROGRAMS / "rabbitmqctl", *words], env=self.environment, input=stdin, capture_output=True, check=False
-        )
+            [PROGRAMS / "rabbitmqctl", *words], env=self.environment, stdin=subprocess.DEVNULL, capture_output=True,
+            check=False,
+        )  # fmt: skip
         assert done.returncode == 0, (words, done.stdout, done.stderr)
         return done.stdout.decode()
+
+    def learn(self, data: Any) -> None:
+        """Import definitions from a file: some releases hang when they are given on standard input."""
+        file = self.directory / "more.json"
+        file.write_bytes(msgspec.json.encode(data))
+        self.control("import_definitions", str(file))
 
     def lose_everything(self) -> None:
         """Killed, and its disk is empty: when it starts again it has only the accounts of its file."""

@@ -1,11 +1,14 @@
 """The 28 steps of a launch across processes, against what others saw of them.
 
-RabbitMQ's tracing, PostgreSQL's statement log, the requests on the wire, the fake hypervisor's file, and the kernel,
-which knows whose sockets and files these are: each step is found there, done by the process that the trace names.
+RabbitMQ's tracing, PostgreSQL's statement log, the requests on the wire, the fake hypervisor's file or libvirt's list of
+its clients, and the kernel, which knows whose sockets and files these are: each step is found there, done by the process
+that the trace names.
 """
 
+import contextlib
 import json
 import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ import pytest
 
 from tests.cloud import User
 from tests.conftest import Run
+from tests.guest.machine import Machine, machine_of_its_own, why_not
 from tests.holdings import GUESTS, guests_in
 from tests.postgres import Server
 from tests.private_rabbitmq import PrivateRabbit
@@ -21,10 +25,12 @@ from tests.processes.cluster import Cluster, cluster
 from tests.processes.test_cluster import begin, prepared
 from tests.processes.witnesses import (
     CLIENT,
+    LINE_PREFIX,
     Exchange,
     Executed,
     Firehose,
     Kernel,
+    Libvirt,
     Seen,
     StatementLog,
     Wire,
@@ -76,6 +82,9 @@ class Launch:
         assert self.kernel.owner(one.port, self.log.port) == one.process
 
 
+Check = Callable[[Launch], None]
+
+
 @pytest.mark.parametrize("with_volume", [False, True])
 def test_every_step_was_seen_by_others(
     tmp_path: Path, rabbit: PrivateRabbit, postgres: Server, run: Run, *, with_volume: bool
@@ -85,16 +94,69 @@ def test_every_step_was_seen_by_others(
     async def story() -> None:
         made = Cluster(tmp_path, database=log.url(), bus=rabbit.url(), host_bus=lambda host: rabbit.url(f"host.{host}"))
         async with cluster(made, HOSTS) as there:
-            launch = await launched(there, rabbit, log, with_volume=with_volume)
-            check(launch, with_volume=with_volume)
-            for number in range(1, 29):
-                with pytest.raises((AssertionError, ValueError)):  # evidence against, or none
-                    check(launch.told_otherwise(number), with_volume=with_volume)
+            options = await all_but_a_launch(there, HOSTS, rabbit, log)
+            check_all(await launched(options, with_volume=with_volume), check_fake_hypervisor, with_volume=with_volume)
 
     run(story)
 
 
-def check(launch: Launch, *, with_volume: bool) -> None:
+@pytest.fixture
+def machine() -> Iterator[Machine]:
+    lacks = why_not()
+    if lacks:
+        pytest.skip(lacks)
+    with machine_of_its_own() as found:
+        found.start_hypervisor()
+        yield found
+
+
+@pytest.mark.machine
+@pytest.mark.guest
+def test_every_step_of_a_real_guest_was_seen_by_others(machine: Machine, guest_image: Path, run: Run) -> None:
+    directory = machine.root / "cluster"
+    directory.mkdir()
+    real = {"host": {"hypervisor": "libvirt"}, "volume_host": {"backend": "b1", "driver": "file"}}
+
+    async def story() -> None:
+        made = Cluster(
+            directory, database=log.url(), bus=rabbit.url(), host_bus=lambda host: rabbit.url(f"host.{host}"), more=real
+        )
+        async with cluster(made, HOSTS[:1]) as there:
+            stage = await all_but_a_launch(there, HOSTS[:1], rabbit, log, image=guest_image.read_bytes())
+            launch = await launched(stage, with_volume=True)
+            check_all(launch, check_libvirt, with_volume=True)
+            await launch.user.delete("compute", f"/servers/{launch.server}")
+            assert await launch.user.at_rest(launch.server, 60) is None
+
+    with private_grounds(machine.root / "rabbitmq") as (rabbit, postgres):
+        log = StatementLog(postgres, postgres.create())
+        run(story)
+
+
+@contextlib.contextmanager
+def private_grounds(directory: Path) -> Iterator[tuple[PrivateRabbit, Server]]:
+    """A broker and a database server on the machine where the test itself lives."""
+    directory.mkdir()
+    rabbit, postgres = PrivateRabbit(directory), Server()
+    postgres.settings["log_line_prefix"] = LINE_PREFIX
+    try:
+        rabbit.start()
+        postgres.start()
+        yield rabbit, postgres
+    finally:
+        rabbit.stop()
+        postgres.remove()
+
+
+def check_all(launch: Launch, check_hypervisor: Check, *, with_volume: bool) -> None:
+    """All steps; and that a trace that names another process for any one of them is refused."""
+    check(launch, check_hypervisor, with_volume=with_volume)
+    for number in range(1, 29):
+        with pytest.raises((AssertionError, ValueError)):  # evidence against, or none
+            check(launch.told_otherwise(number), check_hypervisor, with_volume=with_volume)
+
+
+def check(launch: Launch, check_hypervisor: Check, *, with_volume: bool) -> None:
     """Raises: AssertionError, or ValueError where something was not seen once."""
     check_login(launch)
     created = check_promise(launch)
@@ -106,17 +168,42 @@ def check(launch: Launch, *, with_volume: bool) -> None:
     check_hypervisor(launch)
 
 
-async def launched(there: Cluster, rabbit: PrivateRabbit, log: StatementLog, *, with_volume: bool) -> Launch:
-    """A server on a cluster of two hosts, launched with a new token while all witnesses look."""
+@dataclass
+class Stage:
+    """A running cluster, its witnesses, and what a launch is asked with."""
+
+    there: Cluster
+    kernel: Kernel
+    wire: Wire
+    rabbit: PrivateRabbit
+    log: StatementLog
+    admin: User
+    user: User
+    options: dict[str, Any]
+
+
+async def all_but_a_launch(
+    there: Cluster, hosts: Sequence[str], rabbit: PrivateRabbit, log: StatementLog, image: bytes = b""
+) -> Stage:
+    """Everything runs. `image`: the qcow2 that guests boot, for a hypervisor that boots it."""
     kernel = Kernel(there)
     wire = Wire(there, kernel)
     names = ("identity", "image", "network", "volume", "placement", "operations")
     await begin(there, *((f"{name}-1", name) for name in names))
     await begin(there, *((f"{name}-{number}", name) for name in SEVERAL for number in (1, 2)))
-    await there.add("volume-host-1", "volume-host", host=HOSTS[0])
-    for number, host in enumerate(HOSTS, 1):
+    await there.add("volume-host-1", "volume-host", host=hosts[0])
+    for number, host in enumerate(hosts, 1):
         await there.add(f"compute-host-{number}", "compute-host", host=host)
     admin, user, options = await prepared(there)
+    if image:
+        options["image"] = await admin.create_image("guest", image, disk_format="qcow2", visibility="public")
+        options["flavor"] = await admin.create_flavor("guest", ram_mib=192)
+    return Stage(there, kernel, wire, rabbit, log, admin, user, options)
+
+
+async def launched(stage: Stage, *, with_volume: bool) -> Launch:
+    """A server, launched with a new token while all witnesses look."""
+    user, options = stage.user, dict(stage.options)
     if with_volume:
         volume = await user.create_volume("data")
         await user.volume_at_rest(volume, 60)
@@ -124,15 +211,16 @@ async def launched(there: Cluster, rabbit: PrivateRabbit, log: StatementLog, *, 
             {"uuid": options["image"], "source_type": "image", "destination_type": "local", "boot_index": 0},
             {"uuid": volume, "source_type": "volume", "destination_type": "volume", "boot_index": -1},
         ]
-    async with Firehose(rabbit, kernel, there.runtime.now) as firehose:
+    async with Firehose(stage.rabbit, stage.kernel, stage.there.runtime.now) as firehose:
         await user.login()
         server = await user.launch("seen", **options)
         found = await user.at_rest(server, 60)
         assert found is not None and found["status"] == "ACTIVE", found
         seen = await firehose.seen()
-    (attempt,) = (await admin.get("pileus", f"/traces/{server}"))["attempts"]
+    (attempt,) = (await stage.admin.get("pileus", f"/traces/{server}"))["attempts"]
     assert attempt["missing"] == []
-    return Launch(there, kernel, log, user, server, attempt, wire, seen, await log.statements())
+    statements = await stage.log.statements()
+    return Launch(stage.there, stage.kernel, stage.log, user, server, attempt, stage.wire, seen, statements)
 
 
 # -- until the 202 ----------------------------------------------------------------------------------------------------
@@ -330,7 +418,7 @@ def check_volumes(launch: Launch, *, with_volume: bool) -> None:
     assert reserved.answered.at <= asked.asked.at
 
 
-def check_hypervisor(launch: Launch) -> None:
+def check_fake_hypervisor(launch: Launch) -> None:
     """Step 28: the guest is in the file that the hypervisor of this host keeps, and its process alone holds it open."""
     host = launch.attempt["host"]
     files = {one: launch.there.state / "hosts" / one / GUESTS for one in HOSTS}
@@ -340,3 +428,13 @@ def check_hypervisor(launch: Launch) -> None:
     assert where == host
     assert guest.power == launch.step(28)["data"]["power_state"] == 1
     assert launch.kernel.holders(str(files[host])) == [launch.by(28)]
+
+
+def check_libvirt(launch: Launch) -> None:
+    """Step 28: libvirt knows the guest by the server's id, QEMU runs it since then, one process alone asks libvirt."""
+    step, libvirt = launch.step(28), Libvirt(launch.kernel)
+    assert libvirt.state(launch.server) == "running"
+    assert step["data"]["power_state"] == 1
+    began, ended = step["start"], step["start"] + round(step["duration_ms"] * 1000)
+    assert began <= libvirt.began(launch.server) <= ended
+    assert libvirt.clients() == {launch.by(28)}

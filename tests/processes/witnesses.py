@@ -7,6 +7,8 @@ every statement, and what goes along a `Way` can be read on it. All times are wh
 import asyncio
 import os
 import re
+import subprocess
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,12 +42,17 @@ class Kernel:
     def owner(self, local: int, remote: int) -> str:
         """The name of the process whose socket goes from port `local` to port `remote`. Raises: LookupError."""
         wanted = (f":{local:04X}", f":{remote:04X}")
-        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        for line in Path("/proc/thread-self/net/tcp").read_text().splitlines()[1:]:
             _, here, there, _, _, _, _, _, _, inode, *_ = line.split()
             if here.endswith(wanted[0]) and there.endswith(wanted[1]):
                 (name,) = self.holders(f"socket:[{inode}]")
                 return name
         raise LookupError(f"no socket from port {local} to port {remote}")
+
+    def name_of(self, pid: int) -> str:
+        """The name of the process that this is. Raises: ValueError for one that is not the cluster's."""
+        (name,) = (name for name, its in self._pids().items() if its == pid)
+        return name
 
     def holders(self, file: str) -> list[str]:
         """The names of the processes that have this file open."""
@@ -187,8 +194,8 @@ class Firehose:
     async def __aenter__(self) -> "Firehose":
         account = {"name": self.account, "password": self.password, "tags": "administrator"}
         rights = {"user": self.account, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}
-        await self._control("import_definitions", {"users": [account], "permissions": [rights]})
-        await self._control("trace_on")
+        await asyncio.to_thread(self._rabbit.learn, {"users": [account], "permissions": [rights]})
+        await asyncio.to_thread(self._rabbit.control, "trace_on")
         self._connection = await aiormq.connect(self._rabbit.url(self.account, self.password))
         self._channel = await self._connection.channel()
         declared = await self._channel.queue_declare(exclusive=True)
@@ -199,12 +206,8 @@ class Firehose:
 
     async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         await self._connection.close()
-        await self._control("trace_off")
-        await self._control("delete_user", None, self.account)
-
-    async def _control(self, word: str, stdin: Any = None, *words: str) -> None:
-        data = b"" if stdin is None else msgspec.json.encode(stdin)
-        await asyncio.to_thread(self._rabbit.control, word, *words, stdin=data)
+        await asyncio.to_thread(self._rabbit.control, "trace_off")
+        await asyncio.to_thread(self._rabbit.control, "delete_user", self.account)
 
     async def _took(self, message: DeliveredMessage) -> None:
         if message.delivery.exchange == "":
@@ -239,6 +242,38 @@ class Firehose:
 
 def _text(value: Any) -> Any:
     return value.decode() if isinstance(value, bytes | bytearray) else value
+
+
+# -- guests ---------------------------------------------------------------------------------------------------------
+class Libvirt:
+    """What libvirt says of its guests and its clients, and what the kernel says of QEMU."""
+
+    def __init__(self, kernel: Kernel):
+        self._kernel = kernel
+
+    def _says(self, *argv: str) -> str:
+        return subprocess.run(argv, check=True, capture_output=True, text=True, timeout=30).stdout
+
+    def state(self, uuid: str) -> str:
+        return self._says("virsh", "-q", "-c", "qemu:///system", "domstate", uuid).strip()
+
+    def began(self, uuid: str) -> int:
+        """When QEMU of this guest was started: microseconds since the epoch, exact to a clock tick (10 ms)."""
+        (pid,) = (
+            int(path.parts[2]) for path in Path("/proc").glob("[0-9]*/cmdline")
+            if f"\0{uuid}\0".encode() in path.read_bytes()
+        )  # fmt: skip
+        ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+        since_boot = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+        return round((time.time() - since_boot) * 1_000_000)
+
+    def clients(self) -> set[str]:
+        """The names of the processes that are connected to libvirt now."""
+        admin = ("virt-admin", "-c", "libvirtd:///system")
+        listed = self._says(*admin, "srv-clients-list", "libvirtd")
+        numbers = [line.split()[0] for line in listed.splitlines() if re.match(r"\s*\d+\s", line)]
+        told = [self._says(*admin, "client-info", "libvirtd", number) for number in numbers]
+        return {self._kernel.name_of(int(re.findall(r"unix_process_id\s*: (\d+)", text)[0])) for text in told}
 
 
 # -- statements -------------------------------------------------------------------------------------------------------

@@ -15,9 +15,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
-from pileus.foundation import errors
 from pileus.foundation.bus.broker import PARKED
 from pileus.foundation.bus.senders import CONTROL, host_account
 from pileus.foundation.runtime import Runtime
@@ -28,10 +25,6 @@ EXCHANGE = "pileus"
 SERVE_HOSTS = ("conductor", "network", "volume-conductor", "operations")
 HOST_TOPICS = ("compute-host", "network-host")
 _OWN_QUEUES = r"amq\.gen-.*"  # the broker names them, and they are exclusive: only their connection can use them
-
-
-class NotApplied(errors.Unavailable):
-    code, message = "bus.accounts", "RabbitMQ did not take the accounts: {why}"
 
 
 @dataclass(frozen=True)
@@ -105,27 +98,3 @@ def definitions(
 
 def _hash(password: str, salt: bytes) -> str:
     return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
-
-
-def import_line(rabbitmqctl: Sequence[str] = ("rabbitmqctl",)) -> list[str]:
-    """The command that takes definitions on its standard input, so that no secret is on a command line."""
-    return [*rabbitmqctl, "import_definitions"]
-
-
-def forget_line(account: str, rabbitmqctl: Sequence[str] = ("rabbitmqctl",)) -> list[str]:
-    """The command that ends an account; its connections are closed."""
-    return [*rabbitmqctl, "delete_user", account]
-
-
-async def apply(
-    data: Mapping[str, Any],
-    runtime: Runtime,
-    rabbitmqctl: Sequence[str] = ("rabbitmqctl",),
-    env: dict[str, str] | None = None,
-) -> None:
-    """Have RabbitMQ know these accounts, with these rights; others stay. May be repeated. Raises: NotApplied."""
-    done = await runtime.run_command(
-        import_line(rabbitmqctl), stdin=msgspec.json.encode(data), timeout_s=120.0, env=env
-    )
-    if done.code != 0:
-        raise NotApplied(why=(done.stderr or done.stdout).decode(errors="replace").strip()[-500:])

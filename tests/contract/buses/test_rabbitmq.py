@@ -19,7 +19,7 @@ from pileus.foundation.bus import PARKED, Bus, BusTimeout, Delivery
 from pileus.foundation.bus import rabbitmq as rabbit_module
 from pileus.foundation.bus.broker import MOST_WAITING
 from pileus.foundation.bus.opening import NoSuchBus, open_transport
-from pileus.foundation.bus.rabbit_accounts import NotApplied, apply, definitions, forget_line, host_rights
+from pileus.foundation.bus.rabbit_accounts import definitions, host_rights
 from pileus.foundation.bus.rabbit_line import MOST_REDELIVERED, PREFETCH, awaiting
 from pileus.foundation.bus.rabbitmq import (
     BrokerAway,
@@ -34,7 +34,7 @@ from pileus.foundation.tls import Tls
 from tests.certificates import Authority
 from tests.conftest import Run
 from tests.contract.buses.test_promises import echo, until
-from tests.private_rabbitmq import PASSWORDS, PROGRAMS, PrivateRabbit
+from tests.private_rabbitmq import PASSWORDS, PrivateRabbit
 
 CONSUMER = """
 import asyncio, sys
@@ -536,21 +536,17 @@ def test_a_wrong_password_is_refused_at_once_and_never_shown(
 def test_an_account_is_made_and_ended_while_the_broker_runs(rabbit: PrivateRabbit, run: Run) -> None:
     async def work() -> None:
         runtime = Runtime("operator")
-        control = [str(PROGRAMS / "rabbitmqctl")]
         url = rabbit.url().replace("pileus:of%20the%20control%20plane", "host.h3:of%20h3")
         with pytest.raises(BrokerRefuses):
             await open_transport(url, runtime)
         data = definitions([host_rights("h3")], {"host.h3": "of h3"}, runtime)
         for _ in range(2):
-            await apply(data, runtime, control, rabbit.environment)
+            rabbit.learn(data)
         transport = await open_transport(url, runtime)
         await transport.close()
-        done = await runtime.run_command(forget_line("host.h3", control), env=rabbit.environment)
-        assert done.code == 0
+        rabbit.control("delete_user", "host.h3")
         with pytest.raises(BrokerRefuses):
             await open_transport(url, runtime)
-        with pytest.raises(NotApplied, match="RabbitMQ did not take the accounts"):
-            await apply({"users": "nonsense"}, runtime, control, rabbit.environment)
         await runtime.stop()
 
     run(work)

@@ -6,14 +6,7 @@ import re
 
 import pytest
 
-from pileus.foundation.bus.rabbit_accounts import (
-    Account,
-    control_account,
-    definitions,
-    forget_line,
-    host_rights,
-    import_line,
-)
+from pileus.foundation.bus.rabbit_accounts import Account, control_account, definitions, host_rights
 from pileus.foundation.runtime import Runtime
 
 HOST = host_rights("n1.example", ["lvm"])
@@ -72,9 +65,3 @@ def test_definitions_carry_salted_hashes_and_every_accounts_rights() -> None:
         assert [entry["user"] for entry in data[kind]] == ["pileus", "host.n1.example"]
         assert {entry["vhost"] for entry in data[kind]} == {"cloud"}
     assert {entry["exchange"] for entry in data["topic_permissions"]} == {"pileus"}
-
-
-def test_command_lines_are_lists_without_secrets() -> None:
-    assert import_line() == ["rabbitmqctl", "import_definitions"]
-    assert import_line(["rabbitmqctl", "-n", "x@y"]) == ["rabbitmqctl", "-n", "x@y", "import_definitions"]
-    assert forget_line("host.n1") == ["rabbitmqctl", "delete_user", "host.n1"]
