@@ -1,8 +1,8 @@
 """The 28 steps of a launch across processes, against what others saw of them.
 
-RabbitMQ's tracing, PostgreSQL's statement log, the requests on the wire, the fake hypervisor's file or libvirt's list of
-its clients, and the kernel, which knows whose sockets and files these are: each step is found there, done by the process
-that the trace names.
+RabbitMQ's tracing, PostgreSQL's statement log, the requests on the wire, the fake hypervisor's file or libvirt itself,
+and the kernel, which knows whose sockets and files these are: each step is found there, done by the process that the
+trace names.
 """
 
 import contextlib
