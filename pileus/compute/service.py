@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import msgspec
 
 from pileus.compute.domain.liveness import Liveness
-from pileus.compute.peers.authority import Authority, TokenSource
 from pileus.compute.peers.image import Images
 from pileus.compute.peers.network import Networks
 from pileus.compute.peers.placement import Placement
@@ -19,6 +18,7 @@ from pileus.foundation.config import decided_by, meaning
 from pileus.foundation.database import Database
 from pileus.foundation.flow import Ended, Runner
 from pileus.foundation.flow.journal import SqlJournal
+from pileus.foundation.http.authority import Authority, OwnToken
 from pileus.foundation.runtime import Runtime
 from pileus.foundation.sealing import Sealer
 from pileus.foundation.trace import Trace
@@ -90,7 +90,7 @@ class Compute:
     placement: Placement
     sealer: Sealer
     settings: ComputeSettings
-    service_token: TokenSource
+    service_token: OwnToken
     render: Render
 
     def hosts_alive(self, host: str, beats: int) -> bool:

@@ -10,11 +10,11 @@ from pileus.foundation.config import decided_by, meaning
 from pileus.foundation.database import Database
 from pileus.foundation.flow import Runner
 from pileus.foundation.flow.journal import SqlJournal
+from pileus.foundation.http.authority import Authority, OwnToken
 from pileus.foundation.http.hosts import Whereabouts
 from pileus.foundation.runtime import Runtime
 from pileus.foundation.sealing import Sealer
 from pileus.volume.domain.liveness import Liveness
-from pileus.volume.peers.authority import Authority, TokenSource
 from pileus.volume.peers.host import Hosts
 from pileus.volume.peers.image import Images
 from pileus.volume.peers.server import Servers
@@ -49,7 +49,7 @@ class VolumeService:
     servers: Servers
     sealer: Sealer
     settings: VolumeSettings
-    service_token: TokenSource
+    service_token: OwnToken
     liveness: Liveness
     whereabouts: Whereabouts
 

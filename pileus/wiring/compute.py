@@ -17,7 +17,6 @@ from pileus.compute.flows.change_interface import ATTACH_INTERFACE, DETACH_INTER
 from pileus.compute.flows.delete_server import DELETE_SERVER
 from pileus.compute.flows.detach_volume import DETACH_VOLUME
 from pileus.compute.flows.launch_server import LAUNCH_SERVER
-from pileus.compute.peers.authority import Authority
 from pileus.compute.peers.image import Images
 from pileus.compute.peers.network import Networks
 from pileus.compute.peers.placement import Placement
@@ -25,6 +24,7 @@ from pileus.compute.peers.volume import Volumes
 from pileus.compute.service import CONDUCTOR, Compute, Endings, announcer, listen
 from pileus.foundation.flow import Runner
 from pileus.foundation.flow.journal import SqlJournal
+from pileus.foundation.http.authority import Authority
 from pileus.wiring.ground import Ground
 
 FLOWS = (

@@ -66,7 +66,7 @@ class Ground:
     def login(self, account: str) -> ServiceLogin:
         key = self.secrets.key_of(account)
         peer = self.peer("identity", account)
-        return ServiceLogin(peer, self.runtime, user=account, password=key, epoch=self.epoch)
+        return ServiceLogin(peer, self.runtime, user=account, password=key)
 
     def validator(self, account: str) -> TokenValidator:
         """Each service validates with identity by itself and has a cache of its own."""

@@ -140,7 +140,7 @@ class Process:
         self._line = await self._open_bus(settings, runtime)
         bus = Bus(self._line, runtime)
         self._ground = Ground(settings, runtime, bus, secrets, cache(self._reach), database, is_alone=False)
-        if self._answers:  # others validate no token, and a host may not hear of them
+        if self._answers:  # nobody else remembers a validation, and a host may not hear of them
             revocation.listen(self._ground.epoch, bus)
         for part in self._build():
             await part.start()

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pileus.compute.peers.authority import Authority
 from pileus.compute.peers.volume import Volumes
 from pileus.foundation.errors import BadRequest, Conflict, Error
+from pileus.foundation.http.authority import Authority
 from pileus.foundation.http.client import InProcess, Peer
 from tests.api.volume_cloud import VolumeCloud, own_token, tell, volume_cloud  # noqa: F401 - a fixture
 from tests.conftest import Run

@@ -12,6 +12,7 @@ from pileus.foundation.bus import Broker, Bus
 from pileus.foundation.context import Caller, Context
 from pileus.foundation.errors import Forbidden, Unauthorized
 from pileus.foundation.http.app import App
+from pileus.foundation.http.authority import Authority
 from pileus.foundation.http.client import Answer, InProcess, Peer
 from pileus.foundation.policy import Policy
 from pileus.foundation.runtime import Runtime
@@ -25,11 +26,11 @@ from pileus.volume.drivers.base import VolumeBackend
 from pileus.volume.drivers.fake import FakeBackend
 from pileus.volume.host.agent import Agent
 from pileus.volume.host.services import HostServices
-from pileus.volume.peers.authority import Authority
 from pileus.volume.service import VolumeService, VolumeSettings
 from pileus.volume.store.tables import SCHEMA
 from tests.conftest import Run
 from tests.databases import database_at
+from tests.own_token import FixedToken
 
 ROLES = {
     "admin": {"admin", "manager", "member", "reader"},
@@ -116,8 +117,7 @@ class MadeUpServers:
         self.told.append((server_id, volume_id))
 
 
-async def own_token() -> str:
-    return "service"
+own_token = FixedToken("service")
 
 
 class VolumeCloud:

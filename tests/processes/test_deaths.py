@@ -197,7 +197,8 @@ def test_the_operators_commands_work_against_the_cluster(stage: Stage) -> None:
     async def story(there: Cluster) -> None:
         _, user, options = await prepared(there)
         server = await user.launch("shown", **options)
-        assert (await user.at_rest(server, 60) or {})["status"] == "ACTIVE"
+        found = await user.at_rest(server, 60)
+        assert found is not None and found["status"] == "ACTIVE", found
         assert "28" in await there.command("trace", server, "--state", str(there.state))
         assert "Clean" in await there.command("audit", "--state", str(there.state))
         assert "OS_AUTH_URL=http://cloud.test/identity/v3" in await there.command("openrc", "--state", str(there.state))

@@ -26,13 +26,13 @@ from pileus.compute.domain.server import Server
 from pileus.compute.domain.server_states import Action
 from pileus.compute.flows.launch_server import new_launch
 from pileus.compute.flows.saving import record_action
-from pileus.compute.peers.authority import Authority
 from pileus.compute.service import Compute
 from pileus.compute.store import flavors, keypairs, quotas, server_groups, servers
 from pileus.foundation.context import Context
 from pileus.foundation.database import Transaction
 from pileus.foundation.errors import BadRequest, NotFound
 from pileus.foundation.flow import FlowRecord
+from pileus.foundation.http.authority import Authority
 from pileus.foundation.trace import Event, Trace
 
 API, IDENTITY, DATABASE = "compute-api", "identity", "database"

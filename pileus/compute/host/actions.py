@@ -11,8 +11,8 @@ from pileus.compute.domain.server_states import Action
 from pileus.compute.drivers.base import Pauses, PowerState, SetsPassword, Snapshots, Suspends
 from pileus.compute.host.building import build_again
 from pileus.compute.host.services import HostServices
-from pileus.compute.peers.authority import Authority
 from pileus.foundation import errors
+from pileus.foundation.http.authority import Authority
 from pileus.foundation.trace import Trace
 
 Args = dict[str, Any]

@@ -14,10 +14,10 @@ import msgspec
 from pileus.compute.domain import guest_metadata
 from pileus.compute.domain.guest_metadata import GuestAddress, GuestFile, GuestInterface, GuestMetadata, GuestRoute
 from pileus.compute.domain.server import FIXED, FLOATING, Interface, Server
-from pileus.compute.peers.authority import Authority, TokenSource
 from pileus.compute.peers.conductor import Conductor
 from pileus.compute.peers.network import Networks, Vif
 from pileus.foundation.errors import Conflict, NotFound
+from pileus.foundation.http.authority import Authority, OwnToken
 from pileus.foundation.runtime import Runtime
 
 SEED_BYTES = 512
@@ -30,7 +30,7 @@ class GuestDocuments:
         self,
         networks: Networks,
         conductor: Conductor,
-        service_token: TokenSource,
+        service_token: OwnToken,
         runtime: Runtime,
         *,
         domain: str = "novalocal",

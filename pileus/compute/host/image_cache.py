@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pileus.compute.domain.image import Image
 from pileus.compute.drivers.base import ImageRoot
-from pileus.compute.peers.authority import Authority
 from pileus.compute.peers.image import Images
 from pileus.foundation.errors import Error
+from pileus.foundation.http.authority import Authority
 from pileus.foundation.runtime import Runtime
 
 BLOCK = 1 << 20

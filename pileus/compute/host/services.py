@@ -6,12 +6,12 @@ from pathlib import Path
 from pileus.compute.drivers.base import Hypervisor
 from pileus.compute.host.guest_documents import GuestDocuments
 from pileus.compute.host.image_cache import ImageCache
-from pileus.compute.peers.authority import Authority, TokenSource
 from pileus.compute.peers.conductor import Conductor
 from pileus.compute.peers.image import Images
 from pileus.compute.peers.network import Networks
 from pileus.compute.peers.volume import Volumes
 from pileus.foundation.bus import Bus
+from pileus.foundation.http.authority import Authority, OwnToken
 from pileus.foundation.runtime import Runtime
 
 
@@ -30,7 +30,7 @@ class HostServices:
     networks: Networks
     volumes: Volumes
     cache: ImageCache
-    service_token: TokenSource
+    service_token: OwnToken
     documents: GuestDocuments
 
     def authority(self, user_token: str = "") -> Authority:

@@ -7,8 +7,8 @@ from pileus.compute.domain.block_device import BEING_MADE, BlockDevice
 from pileus.compute.domain.errors import BuildAborted, VolumeNotFound
 from pileus.compute.domain.server import Server
 from pileus.compute.host.services import HostServices
-from pileus.compute.peers.authority import Authority
 from pileus.foundation import errors
+from pileus.foundation.http.authority import Authority
 from pileus.foundation.trace import Trace
 
 LOOK_AGAIN_S = (0.0, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5)

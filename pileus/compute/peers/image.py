@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from pileus.compute.domain.image import Image
-from pileus.compute.peers.authority import Authority
 from pileus.foundation.errors import Unavailable
+from pileus.foundation.http.authority import Authority
 from pileus.foundation.http.client import Answer, Peer, refusal
 from pileus.foundation.trace import Trace
 
@@ -36,7 +36,7 @@ class Images:
     ) -> Image:
         """Raises: NotFound, Unavailable."""
         found = await self._peer.ask(
-            "GET", f"/v2/images/{image_id}", **await authority.tokens(),
+            "GET", f"/v2/images/{image_id}", authority=authority,
             record=record, steps=steps, sub=sub, describe=_describe,
         )  # fmt: skip
         return _image(found)
@@ -44,8 +44,11 @@ class Images:
     @contextlib.asynccontextmanager
     async def data(self, image_id: str, authority: Authority) -> AsyncIterator[AsyncIterator[bytes]]:
         """The image's bytes in chunks. Raises: NotFound, Forbidden, Unavailable."""
-        tokens = await authority.tokens()
-        async with self._peer.stream("GET", f"/v2/images/{image_id}/file", **tokens) as (status, headers, chunks):
+        async with self._peer.stream("GET", f"/v2/images/{image_id}/file", authority=authority) as (
+            status,
+            headers,
+            chunks,
+        ):
             if status == 204:
                 raise Unavailable(f"Image {image_id} has no data yet.")
             if status != 200:
@@ -54,24 +57,24 @@ class Images:
 
     async def create(self, document: Mapping[str, Any], authority: Authority) -> str:
         """Make an image without data; returns its id."""
-        made = await self._peer.ask("POST", "/v2/images", body=document, expect=(201,), **await authority.tokens())
+        made = await self._peer.ask("POST", "/v2/images", body=document, expect=(201,), authority=authority)
         return str(made["id"])
 
     async def upload(self, image_id: str, chunks: AsyncIterator[bytes], authority: Authority) -> None:
         """Give an image its data."""
         await self._peer.ask(
             "PUT", f"/v2/images/{image_id}/file", body=chunks, expect=(204,), timeout_s=7200.0,
-            **await authority.tokens(),
+            authority=authority,
         )  # fmt: skip
 
     async def status(self, image_id: str, authority: Authority) -> str:
         """Raises: NotFound."""
-        found = await self._peer.ask("GET", f"/v2/images/{image_id}", **await authority.tokens())
+        found = await self._peer.ask("GET", f"/v2/images/{image_id}", authority=authority)
         return str(found["status"])
 
     async def delete(self, image_id: str, authority: Authority) -> None:
         """Nothing there is fine."""
-        await self._peer.ask("DELETE", f"/v2/images/{image_id}", expect=(204, 404), **await authority.tokens())
+        await self._peer.ask("DELETE", f"/v2/images/{image_id}", expect=(204, 404), authority=authority)
 
 
 def _describe(answer: Answer) -> dict[str, object]:

@@ -17,8 +17,8 @@ from pileus.compute.domain.errors import (
 )
 from pileus.compute.domain.network_request import NetworkRequest, NicRequest
 from pileus.compute.domain.server import FLOATING, Address, Interface, Server
-from pileus.compute.peers.authority import Authority
 from pileus.foundation import errors
+from pileus.foundation.http.authority import Authority
 from pileus.foundation.http.client import Answer, Peer
 from pileus.foundation.trace import Trace
 
@@ -54,7 +54,7 @@ class Networks:
         self._peer = peer
 
     async def _ask(self, method: str, path: str, authority: Authority, **options: Any) -> Any:
-        return await self._peer.ask(method, f"/v2.0{path}", **await authority.tokens(), **options)
+        return await self._peer.ask(method, f"/v2.0{path}", authority=authority, **options)
 
     # -- before anything is promised ----------------------------------------------------------------------
     async def resolve(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pileus.compute.peers.authority import Authority
+from pileus.foundation.http.authority import Authority
 from pileus.foundation.http.client import Answer, Peer, refusal
 from pileus.foundation.trace import Trace
 
@@ -19,7 +19,7 @@ class Placement:
         self._authority = authority
 
     async def _ask(self, method: str, path: str, **options: Any) -> Answer:
-        return await self._peer.request(method, path, headers=VERSION, **await self._authority.tokens(), **options)
+        return await self._peer.request(method, path, headers=VERSION, authority=self._authority, **options)
 
     async def hosts(self, *, record: Trace | None = None) -> Any:
         """Every provider that has a free vCPU: the provider summaries of the candidates."""

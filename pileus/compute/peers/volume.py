@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pileus.compute.domain.errors import VolumeNotFound
-from pileus.compute.peers.authority import Authority
 from pileus.foundation.errors import NotFound
+from pileus.foundation.http.authority import Authority
 from pileus.foundation.http.client import Answer, Peer
 from pileus.foundation.trace import Trace
 
@@ -20,7 +20,7 @@ class Volumes:
         self._peer = peer
 
     async def _ask(self, method: str, path: str, authority: Authority, **options: Any) -> Any:
-        return await self._peer.ask(method, f"/v3{path}", headers=VERSION, **await authority.tokens(), **options)
+        return await self._peer.ask(method, f"/v3{path}", headers=VERSION, authority=authority, **options)
 
     async def get(
         self,

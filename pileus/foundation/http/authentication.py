@@ -5,13 +5,14 @@ processes after at most `MAX_AGE_S` seconds.
 """
 
 import datetime
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pileus.foundation.context import Caller, Context
 from pileus.foundation.errors import Error, Unauthorized, Unavailable
+from pileus.foundation.http.authority import OwnToken
 from pileus.foundation.http.client import Answer, Peer
-from pileus.foundation.revocation import LEAP, Epoch
+from pileus.foundation.revocation import Epoch
 from pileus.foundation.runtime import Runtime
 from pileus.foundation.trace import Event
 
@@ -39,7 +40,7 @@ class TokenValidator:
         self,
         service: str,
         identity: Peer,
-        own_token: Callable[[], Awaitable[str]],
+        own_token: OwnToken,
         epoch: Epoch,
         runtime: Runtime,
         *,
@@ -119,7 +120,7 @@ class TokenValidator:
                 headers={"x-subject-token": token, "x-openstack-request-id": context.request_id},
             )
             if answer.status == 401 and not fresh:
-                self._own_token.forget()  # type: ignore[attr-defined]
+                self._own_token.forget(own)
                 continue
             break
         if answer.status in (401, 404):
@@ -170,29 +171,25 @@ class ServiceLogin:
     """The token of one service account, fetched by password when it is needed and renewed before it ends."""
 
     def __init__(
-        self, identity: Peer, runtime: Runtime, *, user: str, password: str, project: str = "service",
-        epoch: Epoch | None = None,
+        self, identity: Peer, runtime: Runtime, *, user: str, password: str, project: str = "service"
     ):  # fmt: skip
         self._identity = identity
-        self._epoch = epoch or Epoch()
-        self._since = 0  # the epoch that we knew when the token was asked for
         self._runtime = runtime
         self._user, self._password, self._project = user, password, project
         self._token = ""
         self._ends = 0
 
     async def __call__(self) -> str:
-        has_ended = self._epoch.value - self._since >= LEAP  # as every token has
-        if not self._token or has_ended or self._runtime.now() > self._ends - 300_000_000:
+        if not self._token or self._runtime.now() > self._ends - 300_000_000:
             await self._login()
         return self._token
 
-    def forget(self) -> None:
-        """Drop the token: identity no longer accepts it."""
-        self._token = ""
+    def forget(self, token: str) -> None:
+        """Drop this token, if it is still ours: it was refused."""
+        if token == self._token:
+            self._token = ""
 
     async def _login(self) -> None:
-        self._since = self._epoch.value
         domain = {"id": "default"}
         answer = await self._identity.request(
             "POST",

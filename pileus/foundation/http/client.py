@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from pileus.foundation import errors, trace
+from pileus.foundation.http.authority import Authority
 from pileus.foundation.http.request import encode_json
 from pileus.foundation.runtime import Runtime
 from pileus.foundation.trace import Event, Trace
@@ -104,6 +105,7 @@ class Peer:
         query: Mapping[str, Any] | None = None,
         token: str = "",
         service_token: str = "",
+        authority: Authority | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_s: float = 30.0,
         record: Trace | None = None,
@@ -113,20 +115,35 @@ class Peer:
     ) -> Answer:
         """Send one request and return its answer, whatever its status.
 
-        With `record`, the call, the callee's validation of the token and the answer become events numbered `steps`;
-        `describe` tells what of the answer is worth showing. Raises: Unavailable when nobody answered in time.
+        `authority` has the tokens fetched; when they are refused, a service's own may have ended before its time, and
+        the request is sent once more with a new one. With `record`, the call, the callee's validation of the token and
+        the answer become events numbered `steps`; `describe` tells what of the answer is worth showing. Raises:
+        Unavailable when nobody answered in time.
         """
         if query:
             path = f"{path}?{urlencode(query, doseq=True)}"
-        sent = self._headers(token, service_token, headers, record is not None)
         raw: Content = b""
+        more = dict(headers or {})
         if isinstance(body, AsyncIterator):
             raw = body
-            sent.setdefault("content-type", "application/octet-stream")
+            more.setdefault("content-type", "application/octet-stream")
         elif body is not None:
             raw = body if isinstance(body, bytes) else encode_json(body)
-            sent.setdefault("content-type", "application/json")
-        started = self._runtime.now()
+            more.setdefault("content-type", "application/json")
+        for is_last in (False, True):
+            if authority is not None:
+                token, service_token = await authority.tokens()
+            sent = self._headers(token, service_token, more, record is not None)
+            started = self._runtime.now()
+            answer = await self._once(method, path, sent, raw, timeout_s)
+            if answer.status != 401 or authority is None or is_last or not isinstance(raw, bytes):
+                break
+            authority.forget(token, service_token)
+        if record is not None:
+            self._record(record, answer, method, path, started, steps, sub, describe)
+        return answer
+
+    async def _once(self, method: str, path: str, sent: dict[str, str], raw: Content, timeout_s: float) -> Answer:
         self._runtime.check()
         self._runtime.reached("peer.before", self.name, method, path)
         try:  # not `_answering`: most requests of a cloud in one process pass here
@@ -135,8 +152,6 @@ class Peer:
             raise self._silent(error) from error
         self._runtime.check()
         self._runtime.reached("peer.after", self.name, method, path)
-        if record is not None:
-            self._record(record, answer, method, path, started, steps, sub, describe)
         return answer
 
     async def ask(self, method: str, path: str, *, expect: tuple[int, ...] = (200,), **options: Any) -> Any:
@@ -148,20 +163,25 @@ class Peer:
 
     @contextlib.asynccontextmanager
     async def stream(
-        self, method: str, path: str, *, token: str = "", service_token: str = "", timeout_s: float = 3600.0
+        self, method: str, path: str, *, authority: Authority, timeout_s: float = 3600.0
     ) -> AsyncIterator[tuple[int, Mapping[str, str], AsyncIterator[bytes]]]:
         """An answer whose body arrives in chunks: `async with peer.stream(...) as (status, headers, chunks)`.
 
         Raises: Unavailable when nobody answers, or the answer breaks off.
         """
-        self._runtime.check()
-        sent = self._headers(token, service_token, None, False)
-        async with contextlib.AsyncExitStack() as stack:
-            with self._answering():
-                status, headers, chunks = await stack.enter_async_context(
-                    self._transport.stream(method, path, sent, timeout_s)
-                )
-            yield status, headers, self._guarded(chunks)
+        for is_last in (False, True):
+            self._runtime.check()
+            tokens = await authority.tokens()
+            sent = self._headers(*tokens, {}, False)
+            async with contextlib.AsyncExitStack() as stack:
+                with self._answering():
+                    status, headers, chunks = await stack.enter_async_context(
+                        self._transport.stream(method, path, sent, timeout_s)
+                    )
+                if status != 401 or is_last:
+                    yield status, headers, self._guarded(chunks)
+                    return
+            authority.forget(*tokens)
 
     async def _guarded(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         with self._answering():
@@ -178,7 +198,7 @@ class Peer:
     def _silent(self, error: Exception) -> errors.Unavailable:
         return errors.Unavailable(f"The {self.name} service does not answer; try again later.", log=repr(error))
 
-    def _headers(self, token: str, service_token: str, extra: Mapping[str, str] | None, traced: bool) -> dict[str, str]:
+    def _headers(self, token: str, service_token: str, extra: Mapping[str, str], traced: bool) -> dict[str, str]:
         sent = {"host": "localhost", "accept": "application/json, */*"}  # errors as documents, where there is a choice
         if token:
             sent["x-auth-token"] = token
@@ -186,8 +206,7 @@ class Peer:
             sent["x-service-token"] = service_token
         if traced:
             sent["x-pileus-trace"] = "1"
-        if extra:
-            sent.update(extra)
+        sent.update(extra)
         return sent
 
     def _record(

@@ -4,6 +4,7 @@ from pileus.foundation.bus import Bus
 from pileus.foundation.database import Database
 from pileus.foundation.flow import Runner
 from pileus.foundation.flow.journal import SqlJournal
+from pileus.foundation.http.authority import Authority, OwnToken
 from pileus.foundation.http.hosts import Whereabouts
 from pileus.foundation.runtime import Runtime
 from pileus.foundation.sealing import Sealer
@@ -11,7 +12,6 @@ from pileus.volume.app.conductor import Conductor
 from pileus.volume.app.repair import keep_repairing
 from pileus.volume.domain.liveness import Liveness
 from pileus.volume.flows.following import FLOWS, FollowingJournal
-from pileus.volume.peers.authority import Authority, TokenSource
 from pileus.volume.peers.host import Hosts
 from pileus.volume.peers.image import Images
 from pileus.volume.peers.server import Servers
@@ -26,7 +26,7 @@ def assemble(
     images: Images,
     servers: Servers,
     sealer: Sealer,
-    service_token: TokenSource,
+    service_token: OwnToken,
     settings: VolumeSettings,
     lease_s: float = 15.0,
 ) -> VolumeService:

@@ -5,10 +5,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pileus.foundation.http.authority import Authority
 from pileus.foundation.runtime import Runtime
 from pileus.volume.domain.errors import BackendFull, ImageDamaged
 from pileus.volume.domain.image import Image
-from pileus.volume.peers.authority import Authority
 from pileus.volume.peers.image import Images
 
 POOL = "volume-files"

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from pileus.foundation.bus import Bus
+from pileus.foundation.http.authority import Authority, OwnToken
 from pileus.foundation.runtime import Runtime
 from pileus.volume.drivers.base import VolumeBackend
-from pileus.volume.peers.authority import Authority, TokenSource
 from pileus.volume.peers.image import Images
 
 
@@ -19,7 +19,7 @@ class HostServices:
     bus: Bus
     backend: VolumeBackend
     images: Images
-    service_token: TokenSource
+    service_token: OwnToken
 
     def authority(self, user_token: str = "") -> Authority:
         return Authority(self.service_token, user_token)

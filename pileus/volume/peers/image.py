@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from pileus.foundation.errors import NotFound, Unavailable
+from pileus.foundation.http.authority import Authority
 from pileus.foundation.http.client import Answer, Peer, refusal
 from pileus.volume.domain.errors import ImageNotFound
 from pileus.volume.domain.image import Image
-from pileus.volume.peers.authority import Authority
 
 _BASE = frozenset(
     {
@@ -28,7 +28,7 @@ class Images:
     async def get(self, image_id: str, authority: Authority) -> Image:
         """Raises: ImageNotFound, Unavailable."""
         try:
-            found = await self._peer.ask("GET", f"/v2/images/{image_id}", **await authority.tokens())
+            found = await self._peer.ask("GET", f"/v2/images/{image_id}", authority=authority)
         except NotFound as missing:
             raise ImageNotFound(image_id=image_id) from missing
         return _image(found)
@@ -36,8 +36,11 @@ class Images:
     @contextlib.asynccontextmanager
     async def data(self, image_id: str, authority: Authority) -> AsyncIterator[AsyncIterator[bytes]]:
         """The image's bytes in chunks. Raises: NotFound, Forbidden, Unavailable."""
-        tokens = await authority.tokens()
-        async with self._peer.stream("GET", f"/v2/images/{image_id}/file", **tokens) as (status, headers, chunks):
+        async with self._peer.stream("GET", f"/v2/images/{image_id}/file", authority=authority) as (
+            status,
+            headers,
+            chunks,
+        ):
             if status == 204:
                 raise Unavailable(f"Image {image_id} has no data yet.")
             if status != 200:

@@ -4,8 +4,8 @@ from typing import Protocol
 from urllib.parse import quote
 
 from pileus.foundation.errors import NotFound
+from pileus.foundation.http.authority import Authority
 from pileus.foundation.http.client import Peer
-from pileus.volume.peers.authority import Authority
 
 VERSION = {"openstack-api-version": "compute 2.89"}
 
@@ -33,7 +33,7 @@ class RestServers:
     async def has_attachment(self, server_id: str, volume_id: str, attachment_id: str, authority: Authority) -> bool:
         path = f"/v2.1/servers/{server_id}/os-volume_attachments/{volume_id}"
         try:
-            found = await self._peer.ask("GET", path, headers=VERSION, **await authority.tokens())
+            found = await self._peer.ask("GET", path, headers=VERSION, authority=authority)
         except NotFound:
             return False
         held = found["volumeAttachment"].get("attachment_id")
@@ -43,13 +43,13 @@ class RestServers:
         event = {"name": "volume-extended", "server_uuid": server_id, "tag": volume_id}
         await self._peer.ask(
             "POST", "/v2.1/os-server-external-events", body={"events": [event]}, expect=(200, 207),
-            headers=VERSION, **await authority.tokens(),
+            headers=VERSION, authority=authority,
         )  # fmt: skip
 
     async def host_of(self, server_id: str, authority: Authority) -> str:
         path = f"/v2.1/servers/{quote(server_id, safe='')}"
         try:
-            found = await self._peer.ask("GET", path, headers=VERSION, **await authority.tokens())
+            found = await self._peer.ask("GET", path, headers=VERSION, authority=authority)
         except NotFound:
             return ""
         return str(found["server"].get("OS-EXT-SRV-ATTR:host") or "")

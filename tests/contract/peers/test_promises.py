@@ -10,14 +10,19 @@ import pytest
 
 from pileus.foundation.errors import NotFound, Unavailable
 from pileus.foundation.http import remote
+from pileus.foundation.http.authority import Authority
 from pileus.foundation.http.client import InProcess, Peer
 from pileus.foundation.http.remote import SocketTransport
 from pileus.foundation.http.server import bind_tcp, listen
 from pileus.foundation.runtime import Runtime
 from tests.conftest import Run
+from tests.own_token import FixedToken
 
 Reach = Callable[[Any], Any]
 MIB = bytes(1 << 20)
+
+
+ANYBODY = Authority(FixedToken("tok"))
 
 
 @pytest.fixture(params=["in process", "http"])
@@ -84,6 +89,40 @@ def test_a_request_arrives_as_it_was_sent_and_its_answer_as_it_was_given(reach: 
     run(work)
 
 
+def test_an_own_token_that_is_refused_is_fetched_anew_and_the_request_sent_once_more(reach: Reach, run: Run) -> None:
+    seen: list[tuple[str, str]] = []
+
+    class Renewed(FixedToken):
+        def forget(self, token: str) -> None:
+            super().forget(token)
+            self.value = f"not {token}"
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        sent = {name.decode(): value.decode() for name, value in scope["headers"]}
+        seen.append((sent["x-auth-token"], sent.get("x-service-token", "")))
+        is_known = "old" not in seen[-1] and "gone" not in seen[-1]
+        await answer(send, 200 if is_known else 401, b'{"body":%d}' % len(await whole(receive)))
+
+    async def work() -> None:
+        async with reach(app) as peer:
+            for user in ("", "user"):
+                own = Renewed("old")
+                found = await peer.request("PUT", "/v2/things", body=b"four", authority=Authority(own, user))
+                assert (found.status, found.json(), own.forgotten) == (200, {"body": 4}, ["old"])
+            async with peer.stream("GET", "/v2", authority=Authority(Renewed("old"))) as (status, _, chunks):
+                assert status == 200
+                assert [chunk async for chunk in chunks]
+            own = Renewed("new")
+            assert (await peer.request("GET", "/v2", authority=Authority(own, "gone"))).status == 401
+            assert own.forgotten == ["new"]
+        assert seen == [
+            ("old", ""), ("not old", ""), ("user", "old"), ("user", "not old"), ("old", ""), ("not old", ""),
+            ("gone", "new"), ("gone", "not new"),
+        ]  # fmt: skip
+
+    run(work)
+
+
 def test_a_refusal_is_raised_with_the_peers_own_words(reach: Reach, run: Run) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await answer(send, 404, b'{"itemNotFound":{"message":"No thing t9.","code":404}}')
@@ -138,7 +177,7 @@ def test_data_stream_down_while_they_are_made(reach: Reach, run: Run) -> None:
     async def work() -> None:
         async with reach(app) as peer:
             size, ahead = 0, 0
-            async with peer.stream("GET", "/v2/things/t1/file", token="tok") as (status, headers, chunks):
+            async with peer.stream("GET", "/v2/things/t1/file", authority=ANYBODY) as (status, headers, chunks):
                 assert (status, headers["x-kind"]) == (200, "data")
                 async for chunk in chunks:
                     size += len(chunk)
@@ -159,7 +198,7 @@ def test_a_reader_who_goes_away_early_harms_nobody(reach: Reach, run: Run) -> No
     async def work() -> None:
         async with reach(app) as peer:
             for _ in range(3):
-                async with peer.stream("GET", "/v2/things/t1/file") as (status, _, chunks):
+                async with peer.stream("GET", "/v2/things/t1/file", authority=ANYBODY) as (status, _, chunks):
                     assert status == 200
                     async for _chunk in chunks:
                         break
@@ -181,7 +220,7 @@ async def ask_with(app: Any, path: str, timeout_s: float) -> None:
     peer = Peer("thing", transport, runtime)
     try:
         if path == "stream":
-            async with peer.stream("GET", "/x", timeout_s=timeout_s) as (_, _, chunks):
+            async with peer.stream("GET", "/x", authority=ANYBODY, timeout_s=timeout_s) as (_, _, chunks):
                 async for _chunk in chunks:
                     pass
         else:
@@ -239,7 +278,7 @@ def test_a_service_that_is_not_there_is_unavailable(run: Run) -> None:
         with pytest.raises(Unavailable):
             await peer.request("GET", "/")
         with pytest.raises(Unavailable):
-            async with peer.stream("GET", "/"):
+            async with peer.stream("GET", "/", authority=ANYBODY):
                 pass
         await transport.close()
         await runtime.stop()

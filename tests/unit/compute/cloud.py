@@ -30,6 +30,7 @@ from pileus.foundation.http.client import Answer, InProcess, Peer
 from pileus.foundation.policy import Policy
 from pileus.foundation.runtime import Runtime
 from pileus.foundation.sealing import Sealer
+from tests.own_token import FixedToken
 
 ADMIN_ROLES = frozenset({"admin", "manager", "member", "reader"})
 MEMBER_ROLES = frozenset({"member", "reader"})
@@ -250,9 +251,6 @@ async def start(database: Database, runtime: Runtime, *, is_second: bool = False
     journal = SqlJournal("compute", database, runtime, lambda ended: None)
     images, networks, volumes, placement = FakeImages(), FakeNetworks(), FakeVolumes(), FakePlacement()
 
-    async def own_token() -> str:
-        return "nova"
-
     compute = Compute(
         database=database,
         runtime=runtime,
@@ -267,7 +265,7 @@ async def start(database: Database, runtime: Runtime, *, is_second: bool = False
         placement=placement,  # type: ignore[arg-type]
         sealer=Sealer(b"k" * 32, runtime),
         settings=ComputeSettings(),
-        service_token=own_token,
+        service_token=FixedToken("nova"),
         render=render,
     )
     app = App(

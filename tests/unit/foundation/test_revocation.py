@@ -12,6 +12,7 @@ from pileus.foundation.http.client import Answer, Content, Peer
 from pileus.foundation.revocation import Epoch, listen, tell
 from pileus.foundation.runtime import Runtime
 from tests.conftest import Run
+from tests.own_token import FixedToken
 
 TOKEN = {
     "user": {"id": "u", "name": "u", "domain": {"id": "default", "name": "Default"}}, "roles": [{"name": "member"}],
@@ -53,10 +54,6 @@ class Line(Broker):
             watcher(True)
 
 
-async def own_token() -> str:
-    return "own"
-
-
 class Service:
     """A service of another process, with a validator."""
 
@@ -66,7 +63,7 @@ class Service:
         self.identity, self.epoch = Identity(), Epoch(1)
         listen(self.epoch, self.bus)
         peer = Peer("identity", self.identity, runtime)
-        self.validator = TokenValidator("compute", peer, own_token, self.epoch, runtime, max_age_s=60.0)
+        self.validator = TokenValidator("compute", peer, FixedToken("own"), self.epoch, runtime, max_age_s=60.0)
 
     async def validations(self, count: int) -> int:
         """How often identity is asked for `count` requests with one token."""

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from pileus.foundation.http.app import Disconnected
+from pileus.foundation.http.authority import Authority
 from pileus.foundation.http.client import InProcess, Peer
 from pileus.image.domain.image import Limits
 from pileus.image.drivers.memory import MemoryStore
+from tests.own_token import FixedToken
 from tests.unit.image.api.cloud import ImageCloud, story
 from tests.unit.image.domain import samples
 
@@ -184,7 +186,9 @@ def test_another_part_of_the_cloud_streams_an_image_without_a_socket(tmp_path: P
         data = os.urandom(5 * MIB)
         image_id = await cloud.active(data)
         peer = Peer("image", InProcess(cloud.app, cloud.runtime), cloud.runtime)
-        async with peer.stream("GET", f"/v2/images/{image_id}/file", token="alice:member") as (status, headers, chunks):
+        async with peer.stream(
+            "GET", f"/v2/images/{image_id}/file", authority=Authority(FixedToken("alice:member"))
+        ) as (status, headers, chunks):
             assert (status, headers["content-length"]) == (200, str(len(data)))
             assert b"".join([chunk async for chunk in chunks]) == data
 
