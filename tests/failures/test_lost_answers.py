@@ -10,7 +10,6 @@ from pileus.foundation.simulation import simulate
 from tests.cloud import World
 from tests.holdings import GUESTS, guests_in, holdings, violations
 
-
 ASKED = 4
 """So often is the scheduler asked in one attempt."""
 

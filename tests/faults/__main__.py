@@ -8,7 +8,8 @@ from pathlib import Path
 from tests.faults.places import FAULTS, SCENARIOS, Cell, cells
 from tests.faults.play import Outcome, Player
 from tests.faults.stage import fault_cluster, furnish
-from tests.faults.table import outcomes_in, put, written
+from tests.faults.table import outcomes_in, written
+from tools.paper import put
 
 
 async def played(wanted: list[Cell]) -> list[Outcome]:

@@ -2,22 +2,12 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from statistics import median
 
 from tests.faults.places import FAULTS, SCENARIOS, Cell
 from tests.faults.play import Outcome
 
-PAPER = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 _LINE = re.compile(r"^(\w+ .+? \w+) +([\d.]+) s  (.*?)  (ok|WRONG.*)$")
-
-
-def put(section: str, text: str, paper: Path = PAPER) -> None:
-    """Replace what stands in a section of the paper, between its two comments."""
-    begin, end = f"<!-- {section}: written by the command -->\n", f"<!-- end of {section} -->"
-    before, found, rest = paper.read_text().partition(begin)
-    assert found, f"{paper} has no section {section}"
-    paper.write_text(before + begin + "\n" + text.strip() + "\n\n" + end + rest.partition(end)[2])
 
 
 def outcomes_in(lines: Iterable[str], cells: Iterable[Cell]) -> list[Outcome]:

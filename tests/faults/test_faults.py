@@ -4,8 +4,9 @@ from tests.conftest import Run
 from tests.faults.__main__ import played
 from tests.faults.places import FAULTS, LAUNCH, SCENARIOS, Cell, cells, part
 from tests.faults.play import Outcome
-from tests.faults.table import PAPER, outcomes_in, written
+from tests.faults.table import outcomes_in, written
 from tests.faults.walk import walk
+from tools.paper import PAPER
 
 
 def test_the_matrix_has_all_steps_of_a_launch() -> None:
@@ -46,5 +47,5 @@ def test_the_paper_is_written_from_what_runs_print() -> None:
     (found,) = outcomes_in(lines, cells("launch"))
     assert (found.cell, found.result, found.seconds, found.is_fine) == (cell, "lost", 0.5, False)
     assert "**WRONG**" in written(list(cells("launch")), [found])
-    for section in ("matrix", "walk"):
+    for section in ("matrix", "walk", "histories", "power", "town"):
         assert PAPER.read_text().count(f"{section}: written by the command") == 1

@@ -19,8 +19,8 @@ from tests.cloud import Refused
 from tests.faults.places import FAULTS
 from tests.faults.play import LOST, REST_S, Player, befalls_ground, befalls_ways, names_cause, patiently
 from tests.faults.stage import PROCESSES, STOPPED_S, FaultCluster, fault_cluster, furnish
-from tests.faults.table import put
 from tests.faults.trap import DOUBLE, DROP
+from tools.paper import put
 
 ACTIONS = ("launch", "launch", "launch", "delete", "delete", "reboot", "stop", "start", "attach", "rebuild")
 MOST = 8  # servers at once

@@ -1,4 +1,4 @@
-"""Lives through histories: python -m tests.simulation [--first 1] [--count 2000] [--power | --town] [--workers 2]
+"""Lives through histories: python -m tests.simulation [--first 1] [--count 2000] [--power | --town] [--write]
 
 With --power every history has at least one death that is a power cut: the write-ahead log is cut at a frame behind its
 last sync. With --town the cloud is one of many processes, which die and are cut off one by one. The last line counts. A
@@ -15,6 +15,7 @@ from functools import partial
 from tests.simulation.history import History, Result, run_history
 from tests.simulation.town_history import TownHistory
 from tests.simulation.world import Base
+from tools.paper import put
 
 Live = Callable[[int], Result]
 
@@ -28,8 +29,8 @@ def tell(live: Live, seed: int) -> int:
     return int(bool(result.wrong))
 
 
-def live_through(live: Live, seeds: range, workers: int) -> int:
-    """Many histories, side by side; says how they went."""
+def live_through(live: Live, seeds: range, workers: int, section: str = "") -> int:
+    """Many histories, side by side; says how they went, in a section of docs/reliability.md too."""
     began, failed, requests, servers, lives, cuts = time.monotonic(), 0, 0, 0, 0, 0
     with multiprocessing.get_context("fork").Pool(workers) as pool:
         for number, result in enumerate(pool.imap_unordered(live, seeds), 1):
@@ -40,7 +41,10 @@ def live_through(live: Live, seeds: range, workers: int) -> int:
                 print(f"seed {result.seed}: " + "; ".join(result.wrong), flush=True)
             if number % 100 == 0:
                 print(f"{number} histories, {failed} wrong, {time.monotonic() - began:.0f} s", flush=True)
-    print(f"{requests} requests, {servers} servers, {lives} lives of the cloud, {cuts} power cuts")
+    text = f"{requests:,} requests, {servers:,} servers, {lives:,} lives of processes, {cuts:,} power cuts"
+    print(text)
+    if section:
+        put(section, f"Seeds {seeds[0]} to {seeds[-1]}: {len(seeds):,} histories, {failed} of them wrong; {text}.")
     print(f"{len(seeds) - failed} passed, {failed} failed")
     return int(failed > 0)
 
@@ -53,6 +57,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count())
     parser.add_argument("--seed", type=int, help="tell this one history")
     parser.add_argument("--town", action="store_true", help="every part is a process of its own")
+    parser.add_argument("--write", action="store_true", help="put what came of it into docs/reliability.md")
     options = parser.parse_args()
     base = Base()
     kind = TownHistory if options.town else History
@@ -60,7 +65,9 @@ def main() -> int:
     try:
         if options.seed is not None:
             return tell(live, options.seed)
-        return live_through(live, range(options.first, options.first + options.count), options.workers)
+        section = "town" if options.town else "power" if options.power else "histories"
+        seeds = range(options.first, options.first + options.count)
+        return live_through(live, seeds, options.workers, section if options.write else "")
     finally:
         base.close()
 
