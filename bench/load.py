@@ -1,24 +1,30 @@
 """Loads a cloud through its public API: boots and deletes many at once, lists among many, and what the scheduler took.
 
-    eval "$(pileus openrc)"; python bench/load.py churn --count 10000 --at-once 50 [--process PID ...]
-    python bench/load.py grow --sizes 100,1000,10000        list pages and scheduling among so many servers
+    eval "$(pileus openrc)"; python -m bench.load churn --count 10000 --at-once 50 [--process PID ...] [--write]
+    python -m bench.load grow --sizes 100,1000,10000        list pages and scheduling among so many servers
 
 `churn` boots a server, waits until it is ACTIVE, deletes it and waits until it is gone, so often; a failure is counted
 and named. `grow` leaves servers there until it has measured at each size, and deletes them at the end. It is meant for
-clouds with fake hosts; quotas of the project are lifted. Memory is PSS of the processes named.
+clouds with fake hosts; quotas of the project are lifted. Memory is PSS of the processes named. `--write` puts the table
+into docs/reliability.md.
 """
 
 import argparse
 import asyncio
+import contextlib
 import os
 import re
+import ssl
 import statistics
+import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+
+from tools.paper import put
 
 VERSION = {"openstack-api-version": "compute 2.96"}
 POLL_S = 0.25
@@ -120,11 +126,12 @@ class Cloud:
 
 
 class Tally:
-    """How long each took, and what failed."""
+    """How long each took, what failed, and what else is worth a line of the table."""
 
     def __init__(self) -> None:
         self.took: dict[str, list[float]] = {}
         self.errors: list[str] = []
+        self.lines: list[tuple[str, str]] = []
 
     async def time(self, what: str, work: Awaitable[Any]) -> Any:
         began = time.monotonic()
@@ -132,16 +139,24 @@ class Tally:
         self.took.setdefault(what, []).append((time.monotonic() - began) * 1000)
         return result
 
-    def show(self) -> None:
+    def note(self, what: str, figure: str) -> None:
+        self.lines.append((what, figure))
+        print(f"{what}: {figure}", flush=True)
+
+    def failed(self, failure: Exception) -> None:
+        self.errors.append(re.sub(r"[0-9a-f-]{36}", "ID", str(failure)))
+
+    def table(self) -> str:
+        """Markdown."""
+        lines = [*self.lines, ("errors", str(len(self.errors)))]
         for what, times in self.took.items():
             cuts = statistics.quantiles(times, n=20) if len(times) > 1 else [times[0]] * 19
-            print(
-                f"{what:<28} {len(times):6}   p50 {cuts[9]:9.1f} ms   p95 {cuts[18]:9.1f} ms"
-                f"   longest {max(times):9.1f} ms"
-            )
-        print(f"{'errors':<28} {len(self.errors):6}")
-        for text in sorted(set(self.errors))[:10]:
-            print(f"    {text}")
+            lines.append((what, f"p50 {_shown(cuts[9])}, p95 {_shown(cuts[18])}, longest {_shown(max(times))}"))
+        return "\n".join(["| what | figure |", "| --- | --- |", *(f"| {what} | {figure} |" for what, figure in lines)])
+
+
+def _shown(ms: float) -> str:
+    return f"{ms / 1000:.1f} s" if ms >= 1000 else f"{ms:.1f} ms"
 
 
 async def crowd(count: int, at_once: int, work: Callable[[int], Awaitable[None]]) -> None:
@@ -162,13 +177,14 @@ async def churn(cloud: Cloud, count: int, at_once: int, processes: list[int]) ->
             server_id = await tally.time("boot to ACTIVE", cloud.boot(f"{NAME}-{number}"))
             await tally.time("delete to 404", cloud.delete(server_id))
         except (RuntimeError, aiohttp.ClientError, TimeoutError) as failure:
-            tally.errors.append(re.sub(r"[0-9a-f-]{36}", "ID", str(failure)))
+            tally.failed(failure)
 
     began = time.monotonic()
     await crowd(count, at_once, one)
     took = time.monotonic() - began
-    print(f"{count} boots and deletes, {at_once} at once: {took:.0f} s, {count / took:.1f} of each a second")
-    tell_memory(processes)
+    what = f"{count:,} servers booted and deleted, {at_once} at once"
+    tally.note(what, f"{took:.0f} s: {count / took:.1f} of each a second")
+    tell_memory(tally, processes, "afterwards")
     return tally
 
 
@@ -176,24 +192,38 @@ async def grow(cloud: Cloud, sizes: list[int], at_once: int, processes: list[int
     tally = Tally()
     servers: list[str] = []
 
-    async def one(number: int) -> None:
+    async def boot(number: int) -> None:
         try:
-            servers.append(await cloud.boot(f"{NAME}-{number}"))
+            servers.append(await tally.time("boot to ACTIVE", cloud.boot(f"{NAME}-{number}")))
         except (RuntimeError, aiohttp.ClientError, TimeoutError) as failure:
-            tally.errors.append(re.sub(r"[0-9a-f-]{36}", "ID", str(failure)))
+            tally.failed(failure)
 
+    async def delete(number: int) -> None:
+        try:
+            await tally.time("delete to 404", cloud.delete(servers[number]))
+        except (RuntimeError, aiohttp.ClientError, TimeoutError) as failure:
+            tally.failed(failure)
+
+    took = 0.0
     for size in sorted(sizes):
-        await crowd(size - len(servers), at_once, one)
+        began = time.monotonic()
+        await crowd(size - len(servers), at_once, boot)
+        took += time.monotonic() - began
         for _ in range(50):
-            await tally.time(f"list 100 of {size}", cloud.ask("GET", "compute", "/servers/detail?limit=100"))
-            await tally.time(f"show one of {size}", cloud.ask("GET", "compute", f"/servers/{servers[0]}"))
-        await tell_scheduling(cloud, servers[-20:])
-        tell_memory(processes)
-    await crowd(len(servers), at_once, lambda number: cloud.delete(servers[number]))
+            page = cloud.ask("GET", "compute", "/servers/detail?limit=100")
+            await tally.time(f"a list page of 100 with details, of {size:,} servers", page)
+            await tally.time(f"one server shown, of {size:,}", cloud.ask("GET", "compute", f"/servers/{servers[0]}"))
+        await tell_scheduling(tally, cloud, servers[-20:])
+        tell_memory(tally, processes, f"at {size:,} servers")
+    tally.note(f"{len(servers):,} servers booted, {at_once} at once", f"{took:.0f} s: {len(servers) / took:.1f}/s")
+    began = time.monotonic()
+    await crowd(len(servers), at_once, delete)
+    took = time.monotonic() - began
+    tally.note(f"{len(servers):,} servers deleted, {at_once} at once", f"{took:.0f} s: {len(servers) / took:.1f}/s")
     return tally
 
 
-async def tell_scheduling(cloud: Cloud, servers: Iterable[str]) -> None:
+async def tell_scheduling(tally: Tally, cloud: Cloud, servers: Iterable[str]) -> None:
     """Step 10 without the claim: what choosing a host took, by the cloud's own traces."""
     took, hosts = [], 0
     for server_id in servers:
@@ -204,17 +234,32 @@ async def tell_scheduling(cloud: Cloud, servers: Iterable[str]) -> None:
         took.append(whole - claim)
         hosts = max(hosts, *(step["data"].get("hosts", 0) for step in steps if step["step"] == 10))
     if took:
-        print(f"scheduling among {hosts} hosts: p50 {statistics.median(took):.2f} ms, its claim not counted")
+        tally.note(
+            f"choosing one of {hosts:,} hosts for the last {len(took)}, without the claim",
+            f"p50 {statistics.median(took):.2f} ms, longest {max(took):.2f} ms",
+        )
 
 
-def tell_memory(processes: list[int]) -> None:
+def tell_memory(tally: Tally, processes: list[int], when: str) -> None:
     total = 0
     for pid in processes:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()
         found = re.search(r"^Pss:\s+(\d+)", text, re.M)
         total += int(found[1]) if found else 0
     if processes:
-        print(f"memory of {len(processes)} processes: {total / 1024:.0f} MiB PSS")
+        tally.note(f"memory of {len(processes)} processes {when}", f"{total / 1024:,.0f} MiB PSS")
+
+
+@contextlib.asynccontextmanager
+async def entered(at_once: int) -> AsyncIterator[Cloud]:
+    """The cloud that the environment names."""
+    trust = ssl.create_default_context(cafile=os.environ.get("OS_CACERT"))
+    connector = aiohttp.TCPConnector(limit=2 * at_once, ssl=trust)
+    timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as http:
+        cloud = Cloud(http)
+        await cloud.enter()
+        yield cloud
 
 
 async def main() -> int:
@@ -224,23 +269,21 @@ async def main() -> int:
     parser.add_argument("--at-once", type=int, default=50)
     parser.add_argument("--sizes", default="100,1000,10000")
     parser.add_argument("--process", type=int, nargs="*", default=[], help="whose memory is told")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/reliability.md")
     options = parser.parse_args()
-    import ssl
-
-    trust = ssl.create_default_context(cafile=os.environ.get("OS_CACERT"))
-    connector = aiohttp.TCPConnector(limit=2 * options.at_once, ssl=trust)
-    timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as http:
-        cloud = Cloud(http)
-        await cloud.enter()
+    async with entered(options.at_once) as cloud:
         if options.what == "churn":
             tally = await churn(cloud, options.count, options.at_once, options.process)
         else:
             sizes = [int(size) for size in options.sizes.split(",")]
             tally = await grow(cloud, sizes, options.at_once, options.process)
-    tally.show()
+    print(tally.table())
+    for text in sorted(set(tally.errors))[:10]:
+        print(f"    {text}")
+    if options.write:
+        put(options.what, tally.table())
     return int(bool(tally.errors))
 
 
 if __name__ == "__main__":
-    raise SystemExit(asyncio.run(main()))
+    sys.exit(asyncio.run(main()))

@@ -8,6 +8,8 @@ from tests.faults.table import outcomes_in, written
 from tests.faults.walk import walk
 from tools.paper import PAPER
 
+SECTIONS = ("matrix", "walk", "histories", "power", "town", "grow", "hosts", "beside")
+
 
 def test_the_matrix_has_all_steps_of_a_launch() -> None:
     numbers = {"".join(letter for letter in step.name if letter.isdigit()) for step in LAUNCH}
@@ -47,5 +49,5 @@ def test_the_paper_is_written_from_what_runs_print() -> None:
     (found,) = outcomes_in(lines, cells("launch"))
     assert (found.cell, found.result, found.seconds, found.is_fine) == (cell, "lost", 0.5, False)
     assert "**WRONG**" in written(list(cells("launch")), [found])
-    for section in ("matrix", "walk", "histories", "power", "town"):
+    for section in SECTIONS:
         assert PAPER.read_text().count(f"{section}: written by the command") == 1
