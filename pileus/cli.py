@@ -122,10 +122,14 @@ def status(state_dir: Path | None, *, as_json: bool) -> None:
         click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
         return
     click.echo(f"pileus {found['version']}, region {found['region']}, up for {found['up_s']:.0f} s at {found['url']}")
+    if found["trouble"]:
+        click.echo(f"  {found['trouble']}")
     for part in found["parts"]:
         click.echo(f"  {part['name']:<14} {part['state']}")
     for process in found.get("processes", ()):
         click.echo(_process_line(process))
+    if found["trouble"]:  # nobody could be asked for the rest
+        return
     for host in found["hosts"]:
         state = "up" if host["is_alive"] else "down"
         click.echo(

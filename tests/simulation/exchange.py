@@ -210,6 +210,8 @@ class Line:
     def park(self, topic: str, message: bytes, why: str) -> None:
         self._exchange.parked.append(f"{topic}: {why}")
 
+    trouble = ""
+
     async def depth(self, topics: Collection[str] = ()) -> dict[str, int]:
         return self._exchange.waiting()
 

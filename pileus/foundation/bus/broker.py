@@ -66,6 +66,11 @@ class Transport(Protocol):
         """
         ...
 
+    @property
+    def trouble(self) -> str:
+        """What keeps all messages from arriving now, and what to do about it; "" when nothing does."""
+        ...
+
     def watch(self, listen: Callable[[bool], None]) -> None:
         """Call `listen` with False when the way breaks, with True when it is there again and everything declared."""
         ...
@@ -155,6 +160,8 @@ class Broker:
     def waiting(self) -> dict[str, int]:
         """What `depth` tells; here it is known at once."""
         return {topic: len(waiting) for topic, waiting in self._waiting.items() if waiting}
+
+    trouble = ""
 
     def watch(self, listen: Callable[[bool], None]) -> None:
         """In one process there is no way that could break."""

@@ -192,6 +192,11 @@ class Bus:
         """Call `listen` when the way to the others breaks (False) and when it is there again (True)."""
         self._transport.watch(listen)
 
+    @property
+    def trouble(self) -> str:
+        """What keeps all messages from arriving now, and what to do about it; "" when nothing does."""
+        return self._transport.trouble
+
     async def depth(self, topics: Collection[str] = ()) -> dict[str, int]:
         """Messages that wait, by topic; `PARKED` are those that nobody could handle. Raises: Unavailable."""
         self._runtime.check()

@@ -50,6 +50,7 @@ LOOK_S = 15.0
 DECLARE_S = 5.0
 PROBE_S = 3.0
 """A quorum queue that needs longer to answer has no leader."""
+ROOM_S = 1.0
 CONFIRM_S = 5.0
 """A broker that has not confirmed a message by then has stalled the channel, as RabbitMQ 3.10 does while a quorum
 queue has no leader yet: the channel is given up, and what was on it goes by another."""
@@ -147,6 +148,21 @@ class Line:
         closing = self._connection.closing
         await asyncio.wait({closing})
         return asyncio.CancelledError() if closing.cancelled() else closing.exception()
+
+    async def has_room(self) -> bool:
+        """False while the broker takes nothing: its memory or its disk has an alarm."""
+        try:
+            async with self._runtime.timeout(ROOM_S):
+                await self._connection.ready()
+        except TimeoutError:
+            return False
+        return True
+
+    async def room(self) -> None:
+        """Wait until it takes messages again, or the connection is no more."""
+        ready = asyncio.ensure_future(self._connection.ready())
+        await asyncio.wait({self._connection.closing, ready}, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
 
     async def close(self) -> None:
         for task in (*self._keepers.values(), *self._closers):

@@ -47,6 +47,8 @@ MOST_IN_FLIGHT = 256
 MOST_REFUSED = 3
 RETRY_S = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0)
 HEARTBEAT_S = 10
+LOOK_S = 5.0
+"""How often a process looks whether the broker has room."""
 CLOSE_S = 5.0
 """How long the last messages may take to leave."""
 
@@ -101,6 +103,7 @@ class RabbitTransport:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
         self._watchers: list[Callable[[bool], None]] = []
+        self._is_full = False
         self.connections = 0
 
     # -- the connection -----------------------------------------------------------------------------------
@@ -189,6 +192,31 @@ class RabbitTransport:
             for listen in self._watchers:
                 listen(True)
         self._flush()
+        self._spawn(self._watch_room(line), f"bus room {self._where}")
+
+    async def _watch_room(self, line: Line) -> None:
+        """Say so while the broker takes nothing: otherwise everything only seems slow."""
+        while line.is_open():
+            await self._runtime.sleep(LOOK_S)
+            if await line.has_room():
+                continue
+            self._is_full = True
+            log.error("%s", self.trouble)
+            await line.room()
+            self._is_full = False
+            log.info("RabbitMQ at %s takes messages again", self._where)
+
+    @property
+    def trouble(self) -> str:
+        if self._line is None:
+            return f"RabbitMQ at {self._where} is away. Is it started?"
+        if self._is_full:
+            return (
+                f"RabbitMQ at {self._where} takes nothing from anybody, for its memory or its disk has an alarm: "
+                "'rabbitmq-diagnostics alarms' shows which. Raise vm_memory_high_watermark or free the disk; "
+                "all goes on by itself then."
+            )
+        return ""
 
     def watch(self, listen: Callable[[bool], None]) -> None:
         self._watchers.append(listen)

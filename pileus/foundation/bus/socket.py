@@ -281,6 +281,10 @@ class HubTransport:
         self._line = line
         self.connections += 1
 
+    @property
+    def trouble(self) -> str:
+        return "" if self._line is not None else HubAway(path=self._path).text
+
     def watch(self, listen: Callable[[bool], None]) -> None:
         self._watchers.append(listen)
 

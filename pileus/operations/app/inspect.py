@@ -84,18 +84,26 @@ def _what(finding: dict[str, Any]) -> tuple[str, str]:
 
 
 async def status(operations: Operations) -> dict[str, Any]:
-    """The parts of the cloud and how they are."""
-    under_way = await flows(operations)
-    hosts = await operations.bus.call("conductor", "hosts", {})
+    """The parts of the cloud and how they are; while messages do not arrive, `trouble` and what else is known."""
+    trouble = operations.bus.trouble
     return {
         "version": operations.version,
         "region": operations.region,
         "up_s": (operations.runtime.now() - operations.started_at) / 1_000_000,
+        "trouble": trouble,
+        **({} if trouble else await _asked(operations)),
+        **await operations.describe(),
+    }
+
+
+async def _asked(operations: Operations) -> dict[str, Any]:
+    under_way = await flows(operations)
+    hosts = await operations.bus.call("conductor", "hosts", {})
+    return {
         "hosts": hosts,
         "open_flows": len(under_way),
         "late_flows": [flow["id"] for flow in under_way if flow["is_late"]],
         "queues": await operations.bus.depth(_topics(operations, [host["host"] for host in hosts])),
-        **await operations.describe(),
     }
 
 

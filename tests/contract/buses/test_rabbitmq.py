@@ -270,6 +270,7 @@ def test_a_broker_without_room_stops_senders_without_blocking_anybody(play: Play
         sending.cast("numbers", "take", {"n": 0})  # the broker tells who sends
         connection = made.transports[0]._line._connection  # type: ignore[union-attr]
         await until(lambda: not connection._Connection__connection_unblocked.is_set())
+        await until(lambda: "its memory or its disk has an alarm" in sending.trouble)
         for number in range(1, 1000):
             sending.cast("numbers", "take", {"n": number})
         transport = made.transports[0]
@@ -278,6 +279,7 @@ def test_a_broker_without_room_stops_senders_without_blocking_anybody(play: Play
         await asyncio.to_thread(made.rabbit.control, "set_vm_memory_high_watermark", "0.4")
         await until(lambda: len(seen) == 1000)
         assert seen == list(range(1000))
+        await until(lambda: sending.trouble == "")
         assert transport.connections == 1
 
     play(scenario)
