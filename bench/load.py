@@ -29,6 +29,8 @@ from tools.paper import put
 VERSION = {"openstack-api-version": "compute 2.96"}
 POLL_S = 0.25
 PATIENCE_S = 180.0
+REST_S = 20.0
+"""Before lists are measured: what boots have left to do is over."""
 NAME = "load"
 
 
@@ -209,6 +211,7 @@ async def grow(cloud: Cloud, sizes: list[int], at_once: int, processes: list[int
         began = time.monotonic()
         await crowd(size - len(servers), at_once, boot)
         took += time.monotonic() - began
+        await asyncio.sleep(REST_S)
         for _ in range(50):
             page = cloud.ask("GET", "compute", "/servers/detail?limit=100")
             await tally.time(f"a list page of 100 with details, of {size:,} servers", page)

@@ -48,9 +48,10 @@ PAUSE_S = 0.5
 LOOK_S = 15.0
 """How often a process looks whether its queues still have consumers: RabbitMQ may lose them without a word."""
 DECLARE_S = 5.0
+ROOM_S = 1.0
+"""A broker that has room says so at once."""
 PROBE_S = 3.0
 """A quorum queue that needs longer to answer has no leader."""
-ROOM_S = 1.0
 CONFIRM_S = 5.0
 """A broker that has not confirmed a message by then has stalled the channel, as RabbitMQ 3.10 does while a quorum
 queue has no leader yet: the channel is given up, and what was on it goes by another."""
@@ -136,7 +137,8 @@ class Line:
         self._renewing: dict[str, asyncio.Task[None]] = {}
         self._closers: set[asyncio.Task[None]] = set()
         self._declaring = asyncio.Lock()  # what is taken is declared, and left, in the order in which it was said
-        self._declared: dict[str, asyncio.Task[None]] = {}  # topics and channels' exchanges
+        self._known: dict[str, asyncio.Task[None]] = {}  # topics with queues, by the first message to each
+        self._declared: dict[str, asyncio.Task[None]] = {}  # channels' exchanges
         self._keepers: dict[int, asyncio.Task[None]] = {}
         self._tags: dict[int, tuple[Channel, list[str]]] = {}
 
@@ -180,12 +182,12 @@ class Line:
                 await channel.queue_declare(PARKED, durable=True, arguments=KEPT)
                 await channel.queue_bind(PARKED, PARKED)
 
-    async def _ensure(self, name: str, declare: Callable[[Channel, str], Coroutine[Any, Any, None]]) -> None:
-        """Declare it once on this connection. Those who wait for the same go on in the order in which they came."""
-        declared = self._declared.get(name)
+    async def _ensure_news(self, exchange: str) -> None:
+        """Declare it once on this connection. Those who wait for it go on in the order in which they came."""
+        declared = self._declared.get(exchange)
         if declared is None:
-            declared = asyncio.get_running_loop().create_task(self._declare(name, declare))
-            self._declared[name] = declared
+            declared = asyncio.get_running_loop().create_task(self._declare(exchange, _declare_news))
+            self._declared[exchange] = declared
         if not declared.done():
             await asyncio.shield(declared)
         else:
@@ -193,7 +195,7 @@ class Line:
 
     async def _declare(self, name: str, declare: Callable[[Channel, str], Coroutine[Any, Any, None]]) -> None:
         try:
-            async with self._runtime.timeout(DECLARE_S), self._declaring, self._channel() as channel:
+            async with self._declaring, self._runtime.timeout(DECLARE_S), self._channel() as channel:
                 await declare(channel, name)
         except ChannelAccessRefused:
             log.debug("%s only sends to %s: others declare it", self._account, name)
@@ -224,10 +226,10 @@ class Line:
         self.forget(topic)
 
     def forget(self, topic: str) -> None:
-        """Its queues were not there: declare them again before the next message."""
-        declared = self._declared.get(topic)
-        if declared is not None and declared.done():
-            del self._declared[topic]
+        """Its queues were not there: see to them with the next message."""
+        known = self._known.get(topic)
+        if known is not None and known.done():
+            del self._known[topic]
 
     @contextlib.asynccontextmanager
     async def _channel(self) -> AsyncIterator[Channel]:
@@ -380,10 +382,33 @@ class Line:
         CLOSED.
         """
         await self._connection.ready()  # not while the broker has no room
-        if parcel.topic:
-            await self._ensure(parcel.topic, _declare_topic)
-        elif parcel.exchange.startswith(NEWS):
-            await self._ensure(parcel.exchange, _declare_news)
+        if parcel.exchange.startswith(NEWS):
+            await self._ensure_news(parcel.exchange)
+        elif parcel.topic:
+            while (known := self._known.get(parcel.topic)) is not None and not known.done():
+                await asyncio.wait({known})
+            if known is None:
+                known = self._known[parcel.topic] = asyncio.get_running_loop().create_task(self._send_first(parcel))
+                await asyncio.shield(known)
+                return
+        await self._publish(parcel)
+
+    async def _send_first(self, parcel: Parcel) -> None:
+        """Make the topic's queues only if the message comes back; those behind it wait, and keep their order.
+
+        Whose queues are there already, as those of thousands of hosts, costs nothing but the message.
+        """
+        try:
+            try:
+                await self._publish(parcel)
+            except PublishError:
+                await self._declare(parcel.topic, _declare_topic)
+                await self._publish(parcel)
+        except BaseException:
+            self._known.pop(parcel.topic, None)
+            raise
+
+    async def _publish(self, parcel: Parcel) -> None:
         sending = await self._sender(parcel.survives)
         try:
             await sending.basic_publish(

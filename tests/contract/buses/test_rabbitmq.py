@@ -15,7 +15,7 @@ from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
 
 from pileus.compute.app.conductor import OPEN_TO_HOSTS
 from pileus.foundation import errors
-from pileus.foundation.bus import PARKED, Bus, BusTimeout, Delivery
+from pileus.foundation.bus import PARKED, Bus, BusTimeout, Delivery, rabbit_line
 from pileus.foundation.bus import rabbitmq as rabbit_module
 from pileus.foundation.bus.broker import MOST_WAITING
 from pileus.foundation.bus.opening import NoSuchBus, open_transport
@@ -262,7 +262,12 @@ def test_queues_that_somebody_deletes_are_declared_again_by_takers_and_senders(p
     play(scenario)
 
 
-def test_a_broker_without_room_stops_senders_without_blocking_anybody(play: Play) -> None:
+def test_a_broker_without_room_stops_senders_without_blocking_anybody(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rabbit_module, "LOOK_S", 0.05)
+    monkeypatch.setattr(rabbit_line, "ROOM_S", 0.05)
+
     async def scenario(made: Party) -> None:
         sending, taking = await made.join(), await made.join()
         seen = await made.take(taking)
