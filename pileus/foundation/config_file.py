@@ -79,7 +79,7 @@ def read_config(tree: type[S], file: Path | None, environ: Mapping[str, str]) ->
     known = {setting.path: setting for setting in settings_of(tree)}
     _check(document, known, (), str(file))
     for name, value in sorted(environ.items()):
-        if name.startswith(PREFIX) and SEPARATOR in name:
+        if name.startswith(PREFIX) and (SEPARATOR in name or _path(name) in known):  # others are not about settings
             _override(document, known, name, value)
     try:
         return msgspec.convert(document, tree, strict=True, dec_hook=_read_path)
@@ -126,7 +126,7 @@ def _unknown(name: str, known: list[str]) -> str:
 
 
 def _override(document: dict[str, Any], known: Mapping[tuple[str, ...], Setting], name: str, value: str) -> None:
-    path = tuple(part.lower() for part in name.removeprefix(PREFIX).split(SEPARATOR))
+    path = _path(name)
     setting = known.get(path)
     if setting is None:
         names = {PREFIX + SEPARATOR.join(one.path).upper(): one for one in known.values()}
@@ -137,6 +137,10 @@ def _override(document: dict[str, Any], known: Mapping[tuple[str, ...], Setting]
     for part in path[:-1]:
         section = section.setdefault(part, {})
     section[path[-1]] = _from_text(setting, name, value)
+
+
+def _path(name: str) -> tuple[str, ...]:
+    return tuple(part.lower() for part in name.removeprefix(PREFIX).split(SEPARATOR))
 
 
 def _from_text(setting: Setting, name: str, text: str) -> Any:

@@ -47,11 +47,13 @@ def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
     environ = {
         "PILEUS_WING__RATIO": "3", "PILEUS_WING__NAMES": '["c"]', "PILEUS_CLOUD__IS_OPEN": "false",
         "PILEUS_CLOUD__OPTIONS": '{"x": 1}', "PILEUS_CLOUD__ZONE": "7", "PILEUS_HOME": "not ours",
+        "PILEUS_STATE_DIR": "/b",
     }  # fmt: skip
     found = read_config(Tree, file, environ)
     assert found.wing == Wing(ratio=3.0, names=("c",))
     assert found.cloud == Cloud(zone="7", is_open=False, options={"x": 1})
-    assert found.state_dir == Path("/a")
+    assert found.state_dir == Path("/b")
+    assert read_config(Tree, file, {}).state_dir == Path("/a")
 
 
 @pytest.mark.parametrize(
