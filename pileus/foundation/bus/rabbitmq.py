@@ -204,7 +204,8 @@ class RabbitTransport:
             log.error("%s", self.trouble)
             await line.room()
             self._is_full = False
-            log.info("RabbitMQ at %s takes messages again", self._where)
+            if line.is_open():
+                log.info("RabbitMQ at %s takes messages again", self._where)
 
     @property
     def trouble(self) -> str:
