@@ -48,6 +48,7 @@ PAUSE_S = 0.5
 LOOK_S = 15.0
 """How often a process looks whether its queues still have consumers: RabbitMQ may lose them without a word."""
 DECLARE_S = 5.0
+NEW_QUEUE_S = (0.02, 0.1, 0.3)
 ROOM_S = 1.0
 """A broker that has room says so at once."""
 PROBE_S = 3.0
@@ -403,10 +404,19 @@ class Line:
                 await self._publish(parcel)
             except PublishError:
                 await self._declare(parcel.topic, _declare_topic)
-                await self._publish(parcel)
+                await self._publish_to_new(parcel)
         except BaseException:
             self._known.pop(parcel.topic, None)
             raise
+
+    async def _publish_to_new(self, parcel: Parcel) -> None:
+        """A quorum queue refuses what comes before its leader was chosen."""
+        for pause in NEW_QUEUE_S:
+            with contextlib.suppress(DeliveryError):
+                await self._publish(parcel)
+                return
+            await self._runtime.sleep(pause)
+        await self._publish(parcel)
 
     async def _publish(self, parcel: Parcel) -> None:
         sending = await self._sender(parcel.survives)
