@@ -12,7 +12,7 @@ import pytest
 from pileus import credentials, running
 from pileus.network.drivers.base import dhcp_namespace
 from pileus.rest import Rest
-from tests.guest.machine import Machine, machine_of_its_own, why_not
+from tests.guest.machine import Machine, machine_for_guests
 from tests.process import CloudProcess, wait_until
 
 BOOT_S = 120.0  # a boot takes 10 s under software emulation on an idle machine
@@ -20,12 +20,7 @@ BOOT_S = 120.0  # a boot takes 10 s under software emulation on an idle machine
 
 @pytest.fixture(scope="module")
 def machine(guest_image: Path) -> Iterator[Machine]:
-    """Skipped only where root or the programs are missing."""
-    lacks = why_not()
-    if lacks:
-        pytest.skip(lacks)
-    with machine_of_its_own() as found:
-        found.start_hypervisor()
+    with machine_for_guests() as found:
         yield found
 
 

@@ -12,6 +12,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tests.contract.networks.machine import private_machine, run
 from tests.process import is_alive, wait_until
 
@@ -102,6 +104,17 @@ def machine_of_its_own() -> Iterator[Machine]:
                 _end_all()
     finally:
         shutil.rmtree(root, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def machine_for_guests() -> Iterator[Machine]:
+    """One whose libvirt runs. The test is skipped only where root or the programs are missing."""
+    lacks = why_not()
+    if lacks:
+        pytest.skip(lacks)
+    with machine_of_its_own() as found:
+        found.start_hypervisor()
+        yield found
 
 
 def _end_all() -> None:

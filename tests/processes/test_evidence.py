@@ -17,7 +17,7 @@ import pytest
 
 from tests.cloud import User
 from tests.conftest import Run
-from tests.guest.machine import Machine, machine_of_its_own, why_not
+from tests.guest.machine import Machine, machine_for_guests
 from tests.holdings import GUESTS, guests_in
 from tests.postgres import Server
 from tests.private_rabbitmq import PrivateRabbit
@@ -102,11 +102,7 @@ def test_every_step_was_seen_by_others(
 
 @pytest.fixture
 def machine() -> Iterator[Machine]:
-    lacks = why_not()
-    if lacks:
-        pytest.skip(lacks)
-    with machine_of_its_own() as found:
-        found.start_hypervisor()
+    with machine_for_guests() as found:
         yield found
 
 

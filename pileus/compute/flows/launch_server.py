@@ -126,9 +126,10 @@ async def build(step: StepContext[Compute], params: LaunchParams) -> None:
     An earlier attempt may have built it, though the scheduler's answer was lost: nothing is left to do then.
     """
     compute = step.services
-    placed = await servers.find(compute.database, params.server_id)
-    if step.attempt > 1 and placed is not None and placed.launched_at is not None:
-        return
+    if step.attempt > 1:
+        placed = await servers.find(compute.database, params.server_id)
+        if placed is not None and placed.launched_at is not None:
+            return
     flow_id = build_id(step.flow.id, step.attempt)
 
     async def nudge() -> None:
