@@ -142,6 +142,7 @@ class Line:
         self._declared: dict[str, asyncio.Task[None]] = {}  # channels' exchanges
         self._keepers: dict[int, asyncio.Task[None]] = {}
         self._tags: dict[int, tuple[Channel, list[str]]] = {}
+        self._listening: dict[int, asyncio.Event] = {}  # of each taking of replies: set while they would arrive
 
     def is_open(self) -> bool:
         return bool(self._connection.is_opened)
@@ -249,15 +250,22 @@ class Line:
     # -- taking -------------------------------------------------------------------------------------------
     async def take(self, taking: Taking) -> None:
         """Take from now on, also after its queue was deleted or its channel failed; returns when that was tried."""
-        tried = asyncio.Event()
-        keeper = asyncio.get_running_loop().create_task(self._keep(taking, tried), name=f"bus {taking.name}")
+        tried, taken = asyncio.Event(), asyncio.Event()
+        keeper = asyncio.get_running_loop().create_task(self._keep(taking, tried, taken), name=f"bus {taking.name}")
         self._keepers[id(taking)] = keeper
         keeper.add_done_callback(_setter(tried))
+        if taking.kind == "reply":
+            self._listening[id(taking)] = taken
+            keeper.add_done_callback(_setter(taken))
         await tried.wait()
+
+    def takes(self, taking: Taking) -> bool:
+        return id(taking) in self._keepers
 
     async def leave(self, taking: Taking) -> None:
         """Take no more; what is in hand is finished and acknowledged."""
         async with self._declaring:
+            self._listening.pop(id(taking), None)
             keeper = self._keepers.pop(id(taking), None)
             if keeper is not None:
                 keeper.cancel()
@@ -267,13 +275,14 @@ class Line:
                     assert channel is not None
                     await channel.basic_cancel(tag)
 
-    async def _keep(self, taking: Taking, tried: asyncio.Event) -> None:
+    async def _keep(self, taking: Taking, tried: asyncio.Event, taken: asyncio.Event) -> None:
         said = ""
         while self.is_open():
             try:
                 with awaiting():
                     channel, lost = await self._take_once(taking)
                     tried.set()
+                    taken.set()
                     await self._watch(taking, channel, lost)
                 self._close_soon(channel)  # what is in hand comes again
                 said = "its queue or its channel was lost"
@@ -285,6 +294,7 @@ class Line:
                     log.error("%s cannot take %s: %s. Going on to try.", self._account, taking.name, said)
             finally:
                 tried.set()
+                taken.clear()
             if self.is_open():
                 await self._runtime.sleep(PAUSE_S)
 
@@ -383,6 +393,8 @@ class Line:
         CLOSED.
         """
         await self._connection.ready()  # not while the broker has no room
+        if parcel.until:
+            await self._listens()
         if parcel.exchange.startswith(NEWS):
             await self._ensure_news(parcel.exchange)
         elif parcel.topic:
@@ -393,6 +405,13 @@ class Line:
                 await asyncio.shield(known)
                 return
         await self._publish(parcel)
+
+    async def _listens(self) -> None:
+        """Until an answer would arrive: a newcomer's question may be answered before its own queue is there."""
+        for taken in list(self._listening.values()):
+            if not taken.is_set():
+                async with self._runtime.timeout(DECLARE_S):
+                    await taken.wait()
 
     async def _send_first(self, parcel: Parcel) -> None:
         """Make the topic's queues only if the message comes back; those behind it wait, and keep their order.

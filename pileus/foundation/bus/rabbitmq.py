@@ -187,6 +187,9 @@ class RabbitTransport:
         self._line = line
         self.connections += 1
         self._unsent = deque(sorted(self._unsent, key=lambda parcel: parcel.number), MOST_WAITING)
+        for taking in self._takings.values():
+            if not line.takes(taking):  # it came while the others were taken
+                self._spawn(line.take(taking), f"bus {taking.name}")
         log.info("%s is on the bus at %s as %s", self._runtime.name, self._where, self._account)
         if self.connections > 1:
             for listen in self._watchers:

@@ -182,6 +182,22 @@ def test_a_call_brings_back_what_the_handler_returned_and_its_events(net: Open, 
     run(work)
 
 
+def test_who_has_just_joined_gets_the_answer_to_its_first_question(net: Open, run: Run) -> None:
+    """The answer may be quicker than what the newcomer still has to make to receive it."""
+
+    async def work() -> None:
+        async with net() as made:
+            serving = await made.process("serving")
+            serving.serve("echo", {"echo": echo})
+            await (await made.process("first")).call("echo", "echo", {})
+            for number in range(20):
+                newcomer = await made.process(f"newcomer {number}")
+                asked = [newcomer.call("echo", "echo", {"n": n}, timeout_s=5.0) for n in range(3)]
+                assert await asyncio.gather(*asked) == [{"n": 0}, {"n": 1}, {"n": 2}]
+
+    run(work)
+
+
 def test_messages_of_one_sender_to_one_consumer_keep_their_order(net: Open, run: Run) -> None:
     async def work() -> None:
         async with net() as made:
