@@ -72,7 +72,10 @@ class Transport(Protocol):
         ...
 
     def watch(self, listen: Callable[[bool], None]) -> None:
-        """Call `listen` with False when the way breaks, with True when it is there again and everything declared."""
+        """Call `listen` with False while what is published does not reach this process, with True when it does again.
+
+        Called at once when it does not yet.
+        """
         ...
 
     async def close(self) -> None:

@@ -189,7 +189,7 @@ class Bus:
         self._transport.subscribe(channel, deliver)
 
     def watch(self, listen: Callable[[bool], None]) -> None:
-        """Call `listen` when the way to the others breaks (False) and when it is there again (True)."""
+        """Call `listen` when what others publish does not reach this process (False) and when it does again (True)."""
         self._transport.watch(listen)
 
     @property

@@ -128,12 +128,16 @@ Park = Callable[[str, bytes, str], None]
 class Line:
     """A connection with its channels. When it ends, everything on it is forgotten and made again on the next."""
 
-    def __init__(self, connection: Connection, account: str, runtime: Runtime, park: Park, held_s: float):
+    def __init__(
+        self, connection: Connection, account: str, runtime: Runtime, park: Park, held_s: float,
+        changed: Callable[[], None],
+    ):  # fmt: skip
         self._connection = connection
         self._account = account
         self._runtime = runtime
         self._park = park
         self._held_s = held_s
+        self._changed = changed  # told when something begins or ceases to arrive
         self._sending: dict[bool, asyncio.Task[Channel]] = {}  # casts have a channel apart: only quorum queues stall
         self._renewing: dict[str, asyncio.Task[None]] = {}
         self._closers: set[asyncio.Task[None]] = set()
@@ -142,7 +146,8 @@ class Line:
         self._declared: dict[str, asyncio.Task[None]] = {}  # channels' exchanges
         self._keepers: dict[int, asyncio.Task[None]] = {}
         self._tags: dict[int, tuple[Channel, list[str]]] = {}
-        self._listening: dict[int, asyncio.Event] = {}  # of each taking of replies: set while they would arrive
+        self._arrives: dict[int, asyncio.Event] = {}  # by taking
+        self._answers: dict[int, asyncio.Event] = {}  # of these, those of replies
 
     def is_open(self) -> bool:
         return bool(self._connection.is_opened)
@@ -250,22 +255,29 @@ class Line:
     # -- taking -------------------------------------------------------------------------------------------
     async def take(self, taking: Taking) -> None:
         """Take from now on, also after its queue was deleted or its channel failed; returns when that was tried."""
-        tried, taken = asyncio.Event(), asyncio.Event()
-        keeper = asyncio.get_running_loop().create_task(self._keep(taking, tried, taken), name=f"bus {taking.name}")
+        tried = asyncio.Event()
+        arrives = self._arrives[id(taking)] = asyncio.Event()
+        keeper = asyncio.get_running_loop().create_task(self._keep(taking, tried, arrives), name=f"bus {taking.name}")
         self._keepers[id(taking)] = keeper
         keeper.add_done_callback(_setter(tried))
+        keeper.add_done_callback(_setter(arrives))  # nobody waits for it on a connection that has ended
         if taking.kind == "reply":
-            self._listening[id(taking)] = taken
-            keeper.add_done_callback(_setter(taken))
+            self._answers[id(taking)] = arrives
         await tried.wait()
 
     def takes(self, taking: Taking) -> bool:
         return id(taking) in self._keepers
 
+    def has(self, taking: Taking) -> bool:
+        """True while what is sent to it arrives."""
+        arrives = self._arrives.get(id(taking))
+        return arrives is not None and arrives.is_set() and self.is_open()
+
     async def leave(self, taking: Taking) -> None:
         """Take no more; what is in hand is finished and acknowledged."""
         async with self._declaring:
-            self._listening.pop(id(taking), None)
+            self._arrives.pop(id(taking), None)
+            self._answers.pop(id(taking), None)
             keeper = self._keepers.pop(id(taking), None)
             if keeper is not None:
                 keeper.cancel()
@@ -275,14 +287,15 @@ class Line:
                     assert channel is not None
                     await channel.basic_cancel(tag)
 
-    async def _keep(self, taking: Taking, tried: asyncio.Event, taken: asyncio.Event) -> None:
+    async def _keep(self, taking: Taking, tried: asyncio.Event, arrives: asyncio.Event) -> None:
         said = ""
         while self.is_open():
             try:
                 with awaiting():
                     channel, lost = await self._take_once(taking)
                     tried.set()
-                    taken.set()
+                    arrives.set()
+                    self._changed()
                     await self._watch(taking, channel, lost)
                 self._close_soon(channel)  # what is in hand comes again
                 said = "its queue or its channel was lost"
@@ -294,7 +307,8 @@ class Line:
                     log.error("%s cannot take %s: %s. Going on to try.", self._account, taking.name, said)
             finally:
                 tried.set()
-                taken.clear()
+                arrives.clear()
+                self._changed()
             if self.is_open():
                 await self._runtime.sleep(PAUSE_S)
 
@@ -394,7 +408,7 @@ class Line:
         """
         await self._connection.ready()  # not while the broker has no room
         if parcel.until:
-            await self._listens()
+            await self._hears_answers()
         if parcel.exchange.startswith(NEWS):
             await self._ensure_news(parcel.exchange)
         elif parcel.topic:
@@ -406,12 +420,12 @@ class Line:
                 return
         await self._publish(parcel)
 
-    async def _listens(self) -> None:
-        """Until an answer would arrive: a newcomer's question may be answered before its own queue is there."""
-        for taken in list(self._listening.values()):
-            if not taken.is_set():
+    async def _hears_answers(self) -> None:
+        """A newcomer's question may be answered before the queue for the answer is there."""
+        for arrives in list(self._answers.values()):
+            if not arrives.is_set():
                 async with self._runtime.timeout(DECLARE_S):
-                    await taken.wait()
+                    await arrives.wait()
 
     async def _send_first(self, parcel: Parcel) -> None:
         """Make the topic's queues only if the message comes back; those behind it wait, and keep their order.

@@ -103,6 +103,7 @@ class RabbitTransport:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
         self._watchers: list[Callable[[bool], None]] = []
+        self._has_news = False
         self._is_full = False
         self.connections = 0
 
@@ -133,8 +134,7 @@ class RabbitTransport:
             if self._closed:
                 return
             log.warning("RabbitMQ at %s is away (%s); looking for it", self._where, why)
-            for listen in self._watchers:
-                listen(False)
+            self._look_for_news()
             tries = 0
             while True:
                 try:
@@ -164,7 +164,7 @@ class RabbitTransport:
             raise CertificateRefused(where=self._where, why=wrong.verify_message) from wrong
         except CLOSED as failure:
             raise self._unreached(failure) from failure
-        line = Line(connection, self._account, self._runtime, self.park, self._held_s)
+        line = Line(connection, self._account, self._runtime, self.park, self._held_s, self._look_for_news)
         try:
             with awaiting():
                 await line.prepare()
@@ -191,9 +191,7 @@ class RabbitTransport:
             if not line.takes(taking):  # it came while the others were taken
                 self._spawn(line.take(taking), f"bus {taking.name}")
         log.info("%s is on the bus at %s as %s", self._runtime.name, self._where, self._account)
-        if self.connections > 1:
-            for listen in self._watchers:
-                listen(True)
+        self._look_for_news()
         self._flush()
         self._spawn(self._watch_room(line), f"bus room {self._where}")
 
@@ -224,6 +222,18 @@ class RabbitTransport:
 
     def watch(self, listen: Callable[[bool], None]) -> None:
         self._watchers.append(listen)
+        if not self._has_news:
+            listen(False)
+
+    def _look_for_news(self) -> None:
+        """Tell those who watch when what is published begins or ceases to arrive."""
+        line = self._line
+        subscribed = [taking for taking in self._takings.values() if taking.kind == "news"]
+        has_news = line is not None and all(line.has(taking) for taking in subscribed)
+        if has_news != self._has_news:
+            self._has_news = has_news
+            for listen in self._watchers:
+                listen(has_news)
 
     async def close(self) -> None:
         self._closed = True
@@ -376,6 +386,7 @@ class RabbitTransport:
         self._takings[kind, name] = taking = Taking(kind, name, [deliver])
         if self._line is not None:
             self._spawn(self._line.take(taking), f"bus {name}")
+            self._look_for_news()
 
     def drop(self, deliver: Deliver) -> None:
         for key, taking in list(self._takings.items()):

@@ -213,6 +213,29 @@ def test_a_broker_that_was_wiped_is_furnished_again(play: Play) -> None:
     play(scenario)
 
 
+def test_who_remembers_what_news_may_change_knows_whether_they_arrive(play: Play) -> None:
+    """From the first moment: what was published before the queue was there has gone to the others alone."""
+
+    async def scenario(made: Party) -> None:
+        telling, hearing = await made.join(), await made.join()
+        states: list[bool] = []
+        heard: list[int] = []
+        hearing.subscribe("news", lambda event, args: heard.append(args["n"]))
+        hearing.watch(states.append)
+        assert states == [False]
+        await until(lambda: states == [False, True])
+        telling.publish("news", "told", {"n": 1})
+        await until(lambda: heard == [1])
+        await asyncio.to_thread(made.rabbit.kill)
+        await until(lambda: states == [False, True, False])
+        await asyncio.to_thread(made.rabbit.start)
+        await until(lambda: states == [False, True, False, True])
+        telling.publish("news", "told", {"n": 2})
+        await until(lambda: heard == [1, 2])
+
+    play(scenario)
+
+
 def test_whatever_ends_a_wait_with_the_connection_is_an_error_that_is_tried_again(run: Run) -> None:
     """aiormq runs out of frames when the broker hangs up at once, and cancels what others wait for when it closes."""
 
