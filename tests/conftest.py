@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import signal
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from xdist.workermanage import NodeManager
 
 from pileus.foundation.runtime import Crashed, Runtime
 from pileus.guest_image import ensure_image
@@ -20,6 +22,16 @@ T = TypeVar("T")
 Run = Callable[..., Any]
 
 IMAGE_CACHE = Path(__file__).resolve().parents[1] / ".pileus" / "cache"
+
+
+PUT_AWAY_S = 50
+"""How long workers may take to end what their fixtures began; `.ci/run` waits for a minute."""
+
+
+def pytest_configure() -> None:
+    """A run that is told to stop ends as one that is interrupted: fixtures take away what they began."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    NodeManager.EXIT_TIMEOUT = PUT_AWAY_S
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
