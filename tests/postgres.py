@@ -22,8 +22,8 @@ BINARIES = Path("/usr/lib/postgresql")
 MEMORY = Path("/dev/shm")
 """Where a sync costs nothing, if there is such a place: hundreds of databases come and go."""
 READY = "database system is ready to accept connections"
-_SETTINGS = {
-    "fsync": "on", "synchronous_commit": "on", "shared_buffers": "16MB", "max_connections": "60",
+_SETTINGS = {  # so many connections, for those of loops that have ended wait for the garbage collector
+    "fsync": "on", "synchronous_commit": "on", "shared_buffers": "16MB", "max_connections": "200",
     "max_wal_size": "64MB", "min_wal_size": "32MB", "wal_level": "minimal", "max_wal_senders": "0",
     "autovacuum": "off", "deadlock_timeout": "100ms", "log_min_messages": "log",
 }  # fmt: skip

@@ -1,9 +1,11 @@
 """The broker that all tests of this folder share; each cleans what it made."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.conftest import Run
+from tests.contract.buses.party import Scenario, party
 from tests.private_rabbitmq import PrivateRabbit
 
 
@@ -16,6 +18,20 @@ def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRabbit]:
         yield broker
     finally:
         broker.stop()
+
+
+@pytest.fixture
+def play(rabbit: PrivateRabbit, run: Run) -> Callable[[Scenario], None]:
+    """`play(scenario)` runs it with a party on the broker."""
+
+    def played(scenario: Scenario) -> None:
+        async def work() -> None:
+            async with party(rabbit) as made:
+                await scenario(made)
+
+        run(work)
+
+    return played
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -14,7 +14,7 @@ from pileus.foundation.bus import socket as hub_socket
 from pileus.foundation.bus.socket import Hub, HubAway, HubTransport, MessageTooLarge
 from pileus.foundation.runtime import Runtime
 from tests.conftest import Run
-from tests.contract.buses.test_promises import echo, until
+from tests.contract.buses.party import echo, until
 
 SERVING = """
 import asyncio, sys

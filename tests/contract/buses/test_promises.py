@@ -17,6 +17,7 @@ from pileus.foundation.errors import Conflict, Error, TooLarge
 from pileus.foundation.runtime import Runtime
 from pileus.foundation.trace import Event, Trace
 from tests.conftest import Run
+from tests.contract.buses.party import echo, until
 from tests.private_rabbitmq import PrivateRabbit
 
 
@@ -120,10 +121,6 @@ class OverRabbit(Net):
         await self._rabbit.forget(self._topics)
 
 
-async def echo(delivery: Delivery) -> Any:
-    return delivery.args
-
-
 Open = Callable[..., Any]
 
 
@@ -147,12 +144,6 @@ def net(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
 
     rabbit = request.getfixturevalue("rabbit") if request.param == "rabbitmq" else None
     return opened
-
-
-async def until(look: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not look():
-            await asyncio.sleep(0.001)
 
 
 async def until_async(bus: Bus, depth: dict[str, int]) -> None:

@@ -2,15 +2,17 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pileus.foundation.runtime import Runtime
 from pileus.image.app.audit import audit
 from pileus.image.app.repair import Repairer
 from pileus.image.domain.image import Limits
+from pileus.image.drivers.memory import MemoryStore
 from tests.unit.image.api.cloud import ImageCloud, story
 from tests.unit.image.domain import samples
 
@@ -212,17 +214,32 @@ def test_nobody_is_led_to_what_only_we_reach(tmp_path: Path) -> None:
     with_a_mirror(tmp_path, b"HTTP/1.1 200 OK\r\n\r\nsecret", work, trusted=False)
 
 
-def test_an_image_deleted_while_it_is_imported_leaves_nothing(tmp_path: Path) -> None:
+class SlowToRead(MemoryStore):
+    """Gives bytes only once it is told to."""
+
+    def __init__(self, runtime: Runtime):
+        super().__init__(runtime)
+        self.goes_on = asyncio.Event()
+
+    async def open(self, location: str, first: int, count: int) -> AsyncIterator[bytes]:
+        await self.goes_on.wait()
+        return await super().open(location, first, count)
+
+
+def test_an_image_deleted_while_it_is_imported_leaves_nothing(tmp_path: Path, runtime: Runtime) -> None:
+    store = SlowToRead(runtime)
+
     async def work(cloud: ImageCloud) -> None:
         image_id = await staged(cloud, os.urandom(2_000_000))
         assert (await cloud.call("POST", f"/v2/images/{image_id}/import", DIRECT)).status == 202
         assert (await cloud.show(image_id))["status"] == "importing"
         assert (await cloud.call("DELETE", f"/v2/images/{image_id}")).status == 204
+        store.goes_on.set()
         await cloud.settled()
         assert await cloud.store.list() == []
         assert await audit(cloud.service) == []
 
-    story(tmp_path, work)
+    story(tmp_path, work, store=store)
 
 
 def test_an_import_is_not_begun_twice(tmp_path: Path) -> None:
