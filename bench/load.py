@@ -227,7 +227,7 @@ async def grow(cloud: Cloud, sizes: list[int], at_once: int, processes: list[int
 
 
 async def tell_scheduling(tally: Tally, cloud: Cloud, servers: Iterable[str]) -> None:
-    """Step 10 by the cloud's own traces: choosing without the claim, and all of it when the hosts were looked at anew."""
+    """Step 10 by the cloud's own traces: choosing without the claim; all of it where hosts were looked at anew."""
     took, anew, hosts = [], [], 0
     for server_id in servers:
         trace = await cloud.ask("GET", "pileus", f"/traces/{server_id}")

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import msgspec
 
-from pileus.compute.domain.liveness import Liveness
 from pileus.compute.peers.image import Images
 from pileus.compute.peers.network import Networks
 from pileus.compute.peers.placement import Placement
@@ -19,6 +18,7 @@ from pileus.foundation.database import Database
 from pileus.foundation.flow import Ended, Runner
 from pileus.foundation.flow.journal import SqlJournal
 from pileus.foundation.http.authority import Authority, OwnToken
+from pileus.foundation.liveness import Liveness
 from pileus.foundation.runtime import Runtime
 from pileus.foundation.sealing import Sealer
 from pileus.foundation.trace import Trace

@@ -12,9 +12,9 @@ from pileus.foundation.flow import Runner
 from pileus.foundation.flow.journal import SqlJournal
 from pileus.foundation.http.authority import Authority, OwnToken
 from pileus.foundation.http.hosts import Whereabouts
+from pileus.foundation.liveness import Liveness
 from pileus.foundation.runtime import Runtime
 from pileus.foundation.sealing import Sealer
-from pileus.volume.domain.liveness import Liveness
 from pileus.volume.peers.host import Hosts
 from pileus.volume.peers.image import Images
 from pileus.volume.peers.server import Servers

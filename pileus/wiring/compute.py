@@ -9,7 +9,6 @@ from pileus.compute.app.conductor import Conductor
 from pileus.compute.app.housekeeping import keep_house
 from pileus.compute.app.power import keep_looking
 from pileus.compute.app.scheduler import Scheduler
-from pileus.compute.domain.liveness import Liveness
 from pileus.compute.domain.server_document import render
 from pileus.compute.flows.act_on_server import ACT_ON_SERVER
 from pileus.compute.flows.attach_volume import ATTACH_VOLUME
@@ -25,6 +24,7 @@ from pileus.compute.service import CONDUCTOR, Compute, Endings, announcer, liste
 from pileus.foundation.flow import Runner
 from pileus.foundation.flow.journal import SqlJournal
 from pileus.foundation.http.authority import Authority
+from pileus.foundation.liveness import watching
 from pileus.wiring.ground import Ground
 
 FLOWS = (
@@ -54,7 +54,7 @@ def build(ground: Ground) -> Compute:
         journal=journal,
         runner=runner,
         endings=endings,
-        liveness=Liveness(settings.host_down_s),
+        liveness=watching(settings.host_down_s, ground.bus, ground.database, ground.runtime),
         images=Images(ground.peer("image", "compute-api")),
         networks=Networks(ground.peer("networking", "compute-api")),
         volumes=Volumes(ground.peer("volume", "compute-api")),

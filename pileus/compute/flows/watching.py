@@ -117,7 +117,7 @@ def _check_stuck(record: FlowRecord | None) -> None:
 
 
 async def is_down(compute: Compute, host: str) -> bool:
-    """Whether the host counts as dead; see `app/liveness.py`."""
+    """Whether the host counts as dead; see `foundation/liveness.py`."""
     service = await services.find(compute.database, host)
     if service is None or service.is_forced_down:
         return True

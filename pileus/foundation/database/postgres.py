@@ -29,7 +29,7 @@ from pileus.foundation.database.postgres_failures import (
     judge,
 )
 from pileus.foundation.database.seam import Schema, Statement, Transaction, migrate_in
-from pileus.foundation.errors import ConcurrentChange
+from pileus.foundation.errors import ConcurrentChange, Unavailable
 from pileus.foundation.runtime import Crashed, Runtime
 
 T = TypeVar("T")
@@ -72,6 +72,8 @@ class PostgresDatabase:
         self._address = _address(url)
         self._runtime = runtime
         self._pool: Any = None
+        self._watchers: list[Callable[[bool], None]] = []
+        self._is_away = False
 
     # -- life ---------------------------------------------------------------------------------------------
     async def open(self) -> None:
@@ -122,6 +124,15 @@ class PostgresDatabase:
             await migrate_in(tx, schema, tx.define, only_check=only_check)
 
         await self.transact(work)
+
+    def watch(self, listen: Callable[[bool], None]) -> None:
+        self._watchers.append(listen)
+
+    def _found(self, *, away: bool) -> None:
+        if away != self._is_away:
+            self._is_away = away
+            for listen in self._watchers:
+                listen(not away)
 
     async def durable(self) -> None:
         """Nothing to wait for: a commit returns when it is on disk."""
@@ -215,11 +226,13 @@ class PostgresDatabase:
             try:
                 result = await attempt()
                 self._runtime.check()
+                self._found(away=False)
                 return result
             except Exception as error:
                 self._runtime.check()
                 verdict = judge(error)
                 if verdict.again is Again.NEVER or number == ATTEMPTS:
+                    self._found(away=self._is_away or isinstance(verdict.failure, Unavailable))
                     if verdict.failure is error:
                         raise
                     raise verdict.failure from error

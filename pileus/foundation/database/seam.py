@@ -174,6 +174,10 @@ class Database(Protocol):
         """Bring a service's tables to `schema`; `only_check` changes nothing. Raises: NewerState, OlderState."""
         ...
 
+    def watch(self, listen: Callable[[bool], None]) -> None:
+        """Call `listen` with False when the database was found to be away, with True when it answers again."""
+        ...
+
     async def close(self) -> None: ...
     def abandon(self) -> None:
         """Let go as the kernel does when a process dies: what was not committed never happened."""

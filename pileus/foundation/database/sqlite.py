@@ -116,6 +116,9 @@ class SqliteDatabase:
         self._runtime.reached("commit.after")
         return result
 
+    def watch(self, listen: Callable[[bool], None]) -> None:
+        """A file in this process is never away."""
+
     async def durable(self) -> None:
         target = self._commits
         while self._synced < target:

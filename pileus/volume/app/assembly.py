@@ -6,11 +6,11 @@ from pileus.foundation.flow import Runner
 from pileus.foundation.flow.journal import SqlJournal
 from pileus.foundation.http.authority import Authority, OwnToken
 from pileus.foundation.http.hosts import Whereabouts
+from pileus.foundation.liveness import watching
 from pileus.foundation.runtime import Runtime
 from pileus.foundation.sealing import Sealer
 from pileus.volume.app.conductor import Conductor
 from pileus.volume.app.repair import keep_repairing
-from pileus.volume.domain.liveness import Liveness
 from pileus.volume.flows.following import FLOWS, FollowingJournal
 from pileus.volume.peers.host import Hosts
 from pileus.volume.peers.image import Images
@@ -36,7 +36,7 @@ def assemble(
     service = VolumeService(
         database=database, runtime=runtime, bus=bus, journal=journal, runner=runner,
         hosts=Hosts(bus, database.durable, settings.call_timeout_s), images=images, servers=servers, sealer=sealer,
-        settings=settings, service_token=service_token, liveness=Liveness(settings.host_down_s),
+        settings=settings, service_token=service_token, liveness=watching(settings.host_down_s, bus, database, runtime),
         whereabouts=Whereabouts(lambda server_id: servers.host_of(server_id, Authority(service_token)), runtime),
     )  # fmt: skip
     runner.services = service

@@ -242,14 +242,20 @@ def test_a_server_that_is_down_is_told_with_a_mend_and_found_again(
 ) -> None:
     async def scenario(bench: Bench) -> None:
         database = await bench.process(THINGS)
+        states: list[bool] = []
+        database.watch(states.append)
+        await put(database, "b")
         own_server.stop()
-        with pytest.raises(Unavailable, match=r"does not answer .*See that PostgreSQL runs|connection .* broke"):
-            await put(database, "a")
+        for _ in range(2):
+            with pytest.raises(Unavailable, match=r"does not answer .*See that PostgreSQL runs|connection .* broke"):
+                await put(database, "a")
+            assert states == [False]
         with pytest.raises(DatabaseUnreachable, match="See that PostgreSQL runs"):
             await open_database(bench.url, bench.runtimes[0]).open()
         own_server.start()
         await put(database, "a", 7)
         assert await number_of(database, "a") == 7
+        assert states == [False, True]
 
     play(scenario, Bench(tmp_path, own_server))
 

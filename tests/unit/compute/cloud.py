@@ -11,7 +11,6 @@ from pileus.compute.api.routes import API
 from pileus.compute.domain.errors import UnknownNetwork, UnknownSecurityGroup, VolumeNotFound
 from pileus.compute.domain.flavor import Flavor
 from pileus.compute.domain.image import Image
-from pileus.compute.domain.liveness import Liveness
 from pileus.compute.domain.network_request import NetworkRequest
 from pileus.compute.domain.server import Address, Interface, Server, ServerId
 from pileus.compute.domain.server_document import render
@@ -27,6 +26,7 @@ from pileus.foundation.flow import Runner
 from pileus.foundation.flow.journal import SqlJournal
 from pileus.foundation.http.app import App
 from pileus.foundation.http.client import Answer, InProcess, Peer
+from pileus.foundation.liveness import Liveness
 from pileus.foundation.policy import Policy
 from pileus.foundation.runtime import Runtime
 from pileus.foundation.sealing import Sealer
