@@ -40,7 +40,10 @@ FORMATS: Mapping[str, str] = {
 }  # fmt: skip
 """The image service's formats, in qemu-img's words."""
 MEMORY_LIMIT = 1 << 30
+STACK_LIMIT = 1 << 20
 CPU_LIMIT_S = 1800
+FRUGAL = ("env", "MALLOC_ARENA_MAX=1")
+"""Up to 64 threads of qemu-img would each reserve an arena and a stack, and sometimes not fit under the limit."""
 _NAME = re.compile(r"volume-([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})")
 
 
@@ -109,14 +112,16 @@ class FileBackend:
                 raise ImageRefused(image_id=image.image_id, reason=complaint)
         limits = [f"--as={MEMORY_LIMIT}", f"--cpu={CPU_LIMIT_S}", f"--fsize={spec.size_gib * GIB}", "--core=0"]
         argv = [
-            "prlimit", *limits, "qemu-img", "convert", "-q", "-f", FORMATS[image.format], "-O", "raw", str(source),
-            str(part),
+            "prlimit", *limits, f"--stack={STACK_LIMIT}", *FRUGAL, "qemu-img", "convert", "-q",
+            "-f", FORMATS[image.format], "-O", "raw", str(source), str(part),
         ]  # fmt: skip
         done = await self._command(spec.volume_id, argv, part)
         if done.code != 0:
             said = done.stderr.decode(errors="replace").strip()
             if "No space left" in said or "File too large" in said:
                 raise BackendFull(volume_id=spec.volume_id, log=said)
+            if done.code < 0:  # it was killed, or gave up: that says nothing of the image
+                raise BackendFailed(action="convert", volume_id=spec.volume_id, log=f"{said} (signal {-done.code})")
             raise ImageRefused(image_id=image.image_id, reason="it cannot be converted", log=said)
 
     async def ensure_copy(self, spec: VolumeSpec, source_id: str, *, is_live: bool = False) -> None:

@@ -13,7 +13,14 @@ import pytest
 
 from pileus.foundation.errors import Error
 from pileus.foundation.runtime import Completed, Runtime
-from pileus.volume.domain.errors import BackendFull, BackendUnavailable, BackendUnusable, ImageDamaged, ImageRefused
+from pileus.volume.domain.errors import (
+    BackendFailed,
+    BackendFull,
+    BackendUnavailable,
+    BackendUnusable,
+    ImageDamaged,
+    ImageRefused,
+)
 from pileus.volume.drivers.base import VolumeSpec
 from pileus.volume.drivers.file import FileBackend
 from tests.conftest import Run
@@ -239,6 +246,43 @@ def test_a_link_in_the_place_of_a_volume_is_not_followed(
         run(backend.extend, wanted)
     assert (tmp_path / "elsewhere").read_bytes() == b"mine"
     assert run(backend.list_volumes) == []
+
+
+@needs_qemu_img
+def test_conversions_of_large_images_side_by_side_fit_under_their_limits(
+    backend: FileBackend, directory: Path, run: Run, tmp_path: Path
+) -> None:
+    """Compressed data in many clusters keep all of qemu-img's threads at work."""
+    (tmp_path / "raw").write_bytes(b"".join(os.urandom(32_768) + bytes(32_768) for _ in range(1024)))
+    disk = tmp_path / "disk.qcow2"
+    subprocess.run(["qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", tmp_path / "raw", disk], check=True)
+    image = FileImage(disk, virtual_size_bytes=64 << 20)
+
+    async def work() -> None:
+        for _ in range(10):
+            wanted = [spec() for _ in range(3)]
+            await asyncio.gather(*(backend.ensure_volume(each, image) for each in wanted))
+            for each in wanted:
+                with path_of(directory, each).open("rb") as file:
+                    assert file.read(64 << 20) == (tmp_path / "raw").read_bytes()
+                await backend.ensure_no_volume(each.volume_id)
+
+    run(work)
+
+
+def test_a_conversion_that_gave_up_does_not_blame_the_image(directory: Path, run: Run, tmp_path: Path) -> None:
+    class GivesUp(Runtime):
+        async def run_command(self, argv, **options):  # type: ignore[no-untyped-def]
+            return Completed(-6, b"", b"qemu: qemu_thread_create: Resource temporarily unavailable")
+
+    (tmp_path / "v").write_bytes(bytes(512))
+    runtime = GivesUp("gives up")
+    backend = FileBackend(directory, runtime)
+    run(backend.open)
+    with pytest.raises(BackendFailed, match="failed to convert volume") as failed:
+        run(backend.ensure_volume, spec(1), FileImage(tmp_path / "v", "vhd", 512))
+    assert "qemu_thread_create" in failed.value.log
+    run(runtime.stop)
 
 
 def test_a_conversion_runs_under_limits_and_names_its_formats(directory: Path, run: Run, tmp_path: Path) -> None:
