@@ -122,9 +122,9 @@ def _read_token(payload: dict[str, Any]) -> Proof:
 
 def _read_secret(payload: dict[str, Any]) -> Proof:
     secret = _text(payload.get("secret", ""), "secret")
-    if "id" in payload:
+    if payload.get("id"):
         return SecretProof(secret, id=_text(payload["id"], "id"))
-    if "name" not in payload:
+    if not payload.get("name"):
         raise Expected(attribute="id or name", target="application_credential")
     user = _user_ref(_part(payload, "user", "application_credential"))
     return SecretProof(secret, name=_text(payload["name"], "name"), user=user)
