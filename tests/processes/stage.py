@@ -1,8 +1,9 @@
 """One cluster for the tests of a module: it lives on a loop in a thread, and tests hand their work to it."""
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from tests.processes.cluster import Cluster, cluster
@@ -55,3 +56,16 @@ class Stage:
 
     def _wait(self, work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(LONGEST_S)
+
+
+@contextlib.contextmanager
+def staged(
+    make: Callable[[], Cluster], begin: Callable[[Cluster], Awaitable[None]], hosts: tuple[str, ...]
+) -> Iterator[Stage]:
+    """An open stage, which is closed however its opening or its tests end."""
+    found = Stage(make, begin, hosts)
+    try:
+        found.open()
+        yield found
+    finally:
+        found.close()

@@ -8,7 +8,7 @@ import pytest
 
 from tests.cloud import User
 from tests.processes.cluster import Cluster
-from tests.processes.stage import Stage
+from tests.processes.stage import Stage, staged
 from tests.processes.test_cluster import audit, begin, begin_hosts, prepared
 
 
@@ -33,12 +33,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     def make() -> Cluster:
         return Cluster(path, database=f"sqlite:///{path}/state/pileus.db", bus=f"hub://{path}/bus.sock")
 
-    found = Stage(make, parts, ("h1",))
-    try:
-        found.open()
+    with staged(make, parts, ("h1",)) as found:
         yield found
-    finally:
-        found.close()
 
 
 async def flow_of(admin: User, server: str) -> dict[str, Any] | None:

@@ -19,7 +19,7 @@ from tests.postgres import Server
 from tests.private_rabbitmq import PrivateRabbit
 from tests.processes.cluster import Cluster, cluster
 from tests.processes.conftest import MakeCluster
-from tests.processes.stage import Stage
+from tests.processes.stage import Stage, staged
 from tests.processes.test_cluster import begin, begin_hosts, prepared
 
 
@@ -38,12 +38,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory, rabbit: PrivateRabbit, postg
     def make() -> Cluster:
         return Cluster(path, database=database, bus=rabbit.url(), host_bus=lambda host: rabbit.url(f"host.{host}"))
 
-    found = Stage(make, parts, ("h1", "h2"))
-    try:
-        found.open()
+    with staged(make, parts, ("h1", "h2")) as found:
         yield found
-    finally:
-        found.close()
 
 
 def key_of(there: Cluster, host: str) -> str:

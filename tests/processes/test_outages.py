@@ -8,7 +8,7 @@ import pytest
 from tests.postgres import Server
 from tests.private_rabbitmq import PrivateRabbit
 from tests.processes.cluster import LEASE_S, Cluster
-from tests.processes.stage import Stage
+from tests.processes.stage import Stage, staged
 from tests.processes.test_cluster import audit, begin, begin_hosts, prepared
 
 # In the proportion in which they stand by default, six times as fast.
@@ -38,12 +38,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory, rabbit: PrivateRabbit, postg
             path, database=database, bus=rabbit.url(), host_bus=lambda host: rabbit.url(f"host.{host}"), more=FASTER
         )
 
-    found = Stage(make, parts, ("h1",))
-    try:
-        found.open()
+    with staged(make, parts, ("h1",)) as found:
         yield found
-    finally:
-        found.close()
 
 
 @pytest.mark.parametrize("away", ["bus", "database"])
