@@ -98,6 +98,12 @@ class Unavailable(Error):
     status, code, message = 503, "unavailable", "A service that is needed does not answer; try again later."
 
 
+class CutOff(Unavailable):
+    """Nobody can be reached from here: it says nothing of who was asked, and asking again costs nothing."""
+
+    code = "cut-off"
+
+
 class DiskFull(Unavailable):
     """A file that some part must write finds no room."""
 

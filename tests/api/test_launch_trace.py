@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pileus.compute.service import Endings
 from pileus.foundation.simulation import simulate
 from tests.cloud import User, World
 from tests.holdings import holdings
@@ -17,7 +18,7 @@ CHECKS = {4, 20, 23, 26}
 """Steps in which a service asks identity about the user's token."""
 
 
-async def launched(world: World, **facts: Any) -> tuple[User, str, dict[str, Any]]:
+async def launched(world: World, *, settled: bool = True, **facts: Any) -> tuple[User, str, dict[str, Any]]:
     """A server of an ordinary user, and its trace as an administrator sees it."""
     await world.start()
     admin = await world.admin()
@@ -33,7 +34,8 @@ async def launched(world: World, **facts: Any) -> tuple[User, str, dict[str, Any
         ]
     server = await user.launch("traced", flavor=flavor, image=image, networks=[{"uuid": network}], **facts)
     await user.at_rest(server)
-    await world.settle()
+    if settled:
+        await world.settle()
     return user, server, await (await world.admin()).get("pileus", f"/traces/{server}")
 
 
@@ -145,6 +147,21 @@ def test_a_failed_first_host_is_an_attempt_of_its_own(tmp_path: Path) -> None:
         assert "spawn" in first["error"]
         assert second["missing"] == []
         check_hypervisor(world, server, second)
+
+    under_simulation(tmp_path, story)
+
+
+def test_an_active_server_has_been_launched_though_its_launch_has_not_heard_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Endings, "announce", lambda endings, flow_id: None)
+
+    async def story(world: World) -> None:
+        _, server, trace = await launched(world, settled=False)
+        (launch,) = (await (await world.admin()).get("pileus", "/flows"))["flows"]
+        assert (launch["subject"], launch["state"]) == (server, "running")
+        (attempt,) = trace["attempts"]
+        assert (attempt["outcome"], attempt["missing"]) == ("active", [])
 
     under_simulation(tmp_path, story)
 

@@ -13,6 +13,7 @@ from pileus.compute.service import Compute
 from pileus.foundation import trace
 from pileus.foundation.errors import NotFound
 from pileus.foundation.flow import FlowRecord, StepRecord
+from pileus.foundation.flow.model import DONE, RUNNING
 from pileus.foundation.trace import Event
 
 HOST_FACTS = frozenset({"host", "chosen"})
@@ -64,7 +65,7 @@ def _attempt(
     shown: dict[str, Any] = {
         "attempt": number,
         "host": place.output["host"] if place is not None and show_hosts else None,
-        "outcome": _OUTCOMES[launch.state] if number == launch.attempt else "failed",
+        "outcome": _outcome(number, launch, build),
         "steps": [_shown(event, show_hosts=show_hosts) for event in steps],
         "missing": missing,
     }
@@ -72,6 +73,14 @@ def _attempt(
     if error is not None and shown["outcome"] != "active":
         shown["error"] = error["text"]
     return shown
+
+
+def _outcome(number: int, launch: FlowRecord, build: FlowRecord | None) -> str:
+    """What became of an attempt. The server is ACTIVE when its build ends, a little before the launch hears of it."""
+    if number < launch.attempt:
+        return "failed"
+    is_built = launch.state == RUNNING and build is not None and build.state == DONE
+    return "active" if is_built else _OUTCOMES[launch.state]
 
 
 def _events(steps: Iterable[StepRecord]) -> list[Event]:

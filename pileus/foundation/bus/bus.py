@@ -23,6 +23,11 @@ class BusTimeout(errors.Unavailable):
     message = "{topic} did not answer {method} within {seconds} s."
 
 
+class BusAway(BusTimeout, errors.CutOff):
+    code = "bus.away"
+    message = "{topic} could not be asked {method} for {seconds} s: the bus is away."
+
+
 class NoMethod(errors.NotSupported):
     code, message = "bus.no-method", "{topic} knows no method {method}."
 
@@ -118,7 +123,7 @@ class Bus:
         """Ask one of those who serve `topic`, and return its answer.
 
         With `record`, sending, taking and answering become events numbered `steps` (0: none).
-        Raises: what the handler raised, as its kind; BusTimeout.
+        Raises: what the handler raised, as its kind; BusTimeout; BusAway, as its kind, when nothing arrives now.
         """
         self._runtime.check()
         envelope = self._envelope(method, args, request_id, source, self._address)
@@ -132,7 +137,8 @@ class Bus:
             async with self._runtime.timeout(timeout_s):
                 reply = await future
         except TimeoutError as late:
-            raise BusTimeout(topic=topic, method=method, seconds=timeout_s) from late
+            kind = BusAway if self.trouble else BusTimeout
+            raise kind(topic=topic, method=method, seconds=timeout_s) from late
         finally:
             self._waiting.pop(envelope.id, None)
         self._runtime.check()

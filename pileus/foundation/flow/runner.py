@@ -36,6 +36,8 @@ log = logging.getLogger("pileus.flow")
 
 UNDO_PATIENCE_S, PATIENT_PAUSE_S = 300.0, 15.0
 """How long, and how often, an undo is tried again while who is needed for it does not answer."""
+CUT_OFF_PAUSE_S = 1.0
+"""How often anything is tried again while nobody can be reached: for as long as that lasts."""
 
 
 class Runner:
@@ -273,7 +275,8 @@ class _Attempt:
             except StaleEpoch:
                 raise
             except errors.Unavailable as error:
-                pause = next(pauses, None)
+                is_cut_off = isinstance(error, errors.CutOff)  # then no try is used up
+                pause = CUT_OFF_PAUSE_S if is_cut_off else next(pauses, None)
                 if pause is None or self._context.cancelled.is_set():
                     return error
                 log.info("flow %s step %s: %s; again in %s s", self._flow.name, step.name, error, pause)
@@ -344,7 +347,8 @@ class _Attempt:
                 raise
             except Exception as failure:
                 log.warning("flow %s: undo of %s failed: %r", self._flow.name, step.name, failure)
-                pause = next(pauses, None)
+                is_cut_off = isinstance(failure, errors.CutOff)
+                pause = CUT_OFF_PAUSE_S if is_cut_off else next(pauses, None)
                 if pause is None and isinstance(failure, errors.Unavailable):
                     pause = PATIENT_PAUSE_S if self._runtime.monotonic() < patient_until else None
                 if pause is None:

@@ -81,6 +81,21 @@ def test_a_bug_in_a_handler_tells_the_caller_its_class_and_no_more(run: Run) -> 
     run(scenario)
 
 
+def test_a_call_that_nothing_carries_says_that_we_are_cut_off(run: Run) -> None:
+    async def scenario() -> None:
+        runtime = Runtime("one")
+        broker = Broker(lambda topic, message: Fate(copies=0))
+        bus = Bus(broker, runtime)
+        for trouble, is_cut_off in (("", False), ("RabbitMQ is away.", True)):
+            broker.trouble = trouble
+            with pytest.raises(BusTimeout) as late:
+                await bus.call("t", "echo", {}, timeout_s=0.01)
+            assert isinstance(late.value, errors.CutOff) == is_cut_off
+        await runtime.stop()
+
+    run(scenario)
+
+
 def test_a_lost_message_ends_in_a_timeout_and_a_late_answer_harms_nobody(run: Run) -> None:
     async def scenario() -> None:
         runtime = Runtime("one")

@@ -38,12 +38,18 @@ class World:
     refuse: set[str] = field(default_factory=set)
     stubborn: set[str] = field(default_factory=set)
     hang: set[str] = field(default_factory=set)
+    cut_off_until: float = 0.0  # on the simulated clock: nobody can be reached before
     deaf: bool = False  # whoever reports a failure fails
+
+    def check_reach(self, context: "StepContext[World]") -> None:
+        if context.runtime.monotonic() < self.cut_off_until:
+            raise errors.CutOff("the bus is away")
 
 
 def step(name: str) -> Step:
     async def do(context: StepContext[World], params: Params) -> str:
         world = context.services
+        world.check_reach(context)
         world.ran.append(name)
         world.made[name] = params.subject  # named by what the journal knows: repeating makes one thing
         if name in world.hang:
@@ -54,6 +60,7 @@ def step(name: str) -> Step:
         return f"{name} of {params.subject}"
 
     async def undo(context: StepContext[World], params: Params) -> None:
+        context.services.check_reach(context)
         if name in context.services.stubborn:
             raise errors.Conflict(f"{name} stays")
         context.services.made.pop(name, None)
@@ -150,6 +157,46 @@ def test_a_step_that_hangs_is_given_up_and_undone(tmp_path: Path) -> None:
     record = run_alone(tmp_path, world)
     assert (record.state, world.made) == ("failed", {})
     assert "guest did not finish within 30" in world.failed[0]
+
+
+AWAY_S = 3600.0
+
+
+def test_a_runner_that_is_cut_off_waits_and_uses_up_no_try(tmp_path: Path) -> None:
+    world = World(cut_off_until=AWAY_S)
+    record = run_alone(tmp_path, world)
+    assert (record.state, record.attempt, world.ran) == ("done", 1, list(NAMES))
+
+
+def test_what_is_to_be_undone_waits_for_the_end_of_a_cut_too(tmp_path: Path) -> None:
+    world = World(refuse={"guest"})
+
+    async def history(chance: random.Random) -> FlowRecord:
+        process = Process(tmp_path / "toy.db", world, chance)
+        await process.begin()
+        await process.runner.start(NEW)
+        while "guest" not in world.ran:
+            await asyncio.sleep(0.001)
+        world.cut_off_until = AWAY_S
+        return await process.ended()
+
+    record = simulate(1, history)
+    assert (record.state, world.made, world.failed) == ("failed", {}, ["no guest"])
+
+
+def test_a_flow_can_be_cancelled_though_its_runner_is_cut_off(tmp_path: Path) -> None:
+    world = World(cut_off_until=AWAY_S)
+
+    async def history(chance: random.Random) -> FlowRecord:
+        process = Process(tmp_path / "toy.db", world, chance)
+        await process.begin()
+        await process.runner.start(NEW)
+        await asyncio.sleep(100)
+        await process.database.transact(lambda tx: process.journal.cancel(tx, "f"))
+        return await process.ended()
+
+    record = simulate(1, history)
+    assert (record.state, world.ran, world.made) == ("failed", [], {})
 
 
 def test_cancelling_unwinds(tmp_path: Path) -> None:
