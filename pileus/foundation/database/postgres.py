@@ -10,6 +10,7 @@ Whoever answers on the network proves who he is (`verify-full`, by the system's 
 `host=/run/postgresql`, several hosts with `target_session_attrs=read-write`.
 """
 
+import asyncio
 import contextlib
 import hashlib
 import ssl
@@ -28,8 +29,8 @@ from pileus.foundation.database.postgres_failures import (
     is_lost,
     judge,
 )
-from pileus.foundation.database.seam import Schema, Statement, Transaction, migrate_in
-from pileus.foundation.errors import ConcurrentChange, Unavailable
+from pileus.foundation.database.seam import Schema, Statement, Transaction, migrate_in, sql
+from pileus.foundation.errors import ConcurrentChange, Error, Unavailable
 from pileus.foundation.runtime import Crashed, Runtime
 
 T = TypeVar("T")
@@ -40,6 +41,8 @@ PAUSE_S = 0.02
 WAIT_S = 30.0
 """For a connection of the pool, a connection to the server, or somebody else's lock."""
 ANSWER_S = 60.0
+LOOK_S = 5.0
+"""How often a watched database is asked whether it is there."""
 LOCAL = frozenset({"", "localhost", "127.0.0.1", "::1"})
 
 _SESSION = {
@@ -51,6 +54,7 @@ _SESSION = {
 }  # fmt: skip
 # A commit is what we promise by: the operator's stronger settings stay, "off" does not.
 _DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+_HERE = sql("SELECT 1 AS here")
 _FACTS = "SELECT current_setting('server_encoding') AS encoding, current_setting('fsync') AS fsync"
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _BEGIN_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -74,6 +78,7 @@ class PostgresDatabase:
         self._pool: Any = None
         self._watchers: list[Callable[[bool], None]] = []
         self._is_away = False
+        self._looking: asyncio.Task[None] | None = None
 
     # -- life ---------------------------------------------------------------------------------------------
     async def open(self) -> None:
@@ -101,6 +106,7 @@ class PostgresDatabase:
         self._pool = pool
 
     async def close(self) -> None:
+        self._stop_looking()
         if self._pool is not None:
             try:
                 async with self._runtime.timeout(WAIT_S):
@@ -111,6 +117,7 @@ class PostgresDatabase:
 
     def abandon(self) -> None:
         """Close the sockets as the kernel does when a process dies: what was not committed never happened."""
+        self._stop_looking()
         if self._pool is not None:
             self._pool.terminate()
             self._pool = None
@@ -127,6 +134,20 @@ class PostgresDatabase:
 
     def watch(self, listen: Callable[[bool], None]) -> None:
         self._watchers.append(listen)
+        if self._looking is None:
+            self._looking = self._runtime.spawn(self._look(), "database: is it there?")
+
+    async def _look(self) -> None:
+        """Ask, though nobody else may have a question: an outage between two of them must be known, too."""
+        while True:
+            await self._runtime.sleep(LOOK_S)
+            with contextlib.suppress(Error):  # whoever watches has been told
+                await self.one(_HERE)
+
+    def _stop_looking(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
 
     def _found(self, *, away: bool) -> None:
         if away != self._is_away:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pileus.foundation.database import Database, DatabaseFull, Duplicate, Transaction, open_database
+from pileus.foundation.database import Database, DatabaseFull, Duplicate, Transaction, open_database, postgres
 from pileus.foundation.database.opening import UnknownDatabase
 from pileus.foundation.database.postgres import PostgresDatabase
 from pileus.foundation.database.postgres_failures import (
@@ -256,6 +256,23 @@ def test_a_server_that_is_down_is_told_with_a_mend_and_found_again(
         await put(database, "a", 7)
         assert await number_of(database, "a") == 7
         assert states == [False, True]
+
+    play(scenario, Bench(tmp_path, own_server))
+
+
+def test_an_outage_in_which_nobody_asked_anything_is_noticed_while_it_lasts(
+    own_server: Server, play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "LOOK_S", 0.1)
+
+    async def scenario(bench: Bench) -> None:
+        database = await bench.process(THINGS)
+        states: asyncio.Queue[bool] = asyncio.Queue()
+        database.watch(states.put_nowait)
+        for action, is_there in ((own_server.stop, False), (own_server.start, True)):
+            await asyncio.to_thread(action)
+            assert await asyncio.wait_for(states.get(), 60) is is_there
+        assert states.empty()
 
     play(scenario, Bench(tmp_path, own_server))
 
