@@ -104,9 +104,9 @@ class TrappedTransport:
         self._transport, self._runtime = transport, runtime
         self._wrapped: dict[Any, Any] = {}
 
-    def ask(self, topic: str, message: bytes, timeout_s: float) -> None:
+    def ask(self, topic: str, message: bytes, timeout_s: float, answer_to: str) -> None:
         for _ in range(self._runtime.copies()):
-            self._transport.ask(topic, message, timeout_s)
+            self._transport.ask(topic, message, timeout_s, answer_to)
 
     def cast(self, topic: str, message: bytes) -> None:
         for _ in range(self._runtime.copies()):

@@ -131,6 +131,7 @@ class Line:
         self._takers: list[tuple[Taker, bool]] = []
         self._kept: deque[Letter] = deque(maxlen=MOST_WAITING)
         self._watchers: list[Callable[[bool], None]] = []
+        self._askers: list[Callable[[], None]] = []
         self.is_cut = False
 
     @property
@@ -146,13 +147,15 @@ class Line:
         self._tell(False)
 
     def mend(self) -> None:
-        """It is there again, and everything declared anew."""
+        """It is there again, everything declared anew, and what waits for an answer is asked again."""
         self.is_cut = False
         for taker, listens in self._takers:
             self._exchange.add(taker, listens=listens)
         kept, self._kept = self._kept, deque(maxlen=MOST_WAITING)
         for letter in kept:
             self._exchange.send(letter)
+        for ask_again in self._askers:
+            ask_again()
         self._tell(True)
 
     def _tell(self, is_there: bool) -> None:
@@ -163,10 +166,13 @@ class Line:
         self.is_cut = True
         for taker, _ in self._takers:
             self._exchange.remove(taker)
-        self._takers, self._watchers = [], []
+        self._takers, self._watchers, self._askers = [], [], []
 
     # -- Transport ------------------------------------------------------------------------------------------------
-    def ask(self, topic: str, message: bytes, timeout_s: float) -> None:
+    def ask(self, topic: str, message: bytes, timeout_s: float, answer_to: str) -> None:
+        self._send_until(topic, message, timeout_s)
+
+    def _send_until(self, topic: str, message: bytes, timeout_s: float) -> None:
         if not self.is_cut:
             until = asyncio.get_running_loop().time() + timeout_s
             self._exchange.send(Letter(topic, message, self._account, until))
@@ -179,7 +185,7 @@ class Line:
             self._exchange.send(letter)
 
     def reply(self, address: str, message: bytes) -> None:
-        self.ask(address, message, 0.0 if self.is_cut else 60.0)
+        self._send_until(address, message, 60.0)
 
     def publish(self, channel: str, message: bytes) -> None:
         if not self.is_cut:
@@ -188,9 +194,10 @@ class Line:
     def consume(self, topic: str, deliver: Deliver) -> None:
         self._add(Taker(self, topic, deliver), listens=False)
 
-    def take_replies(self, name: str, deliver: Deliver) -> str:
+    def take_replies(self, name: str, deliver: Deliver, anew: Callable[[], None]) -> str:
         address = f"reply.{name}"
         self.consume(address, deliver)
+        self._askers.append(anew)
         return address
 
     def subscribe(self, channel: str, deliver: Deliver) -> None:

@@ -32,11 +32,15 @@ class Fate:
 class Transport(Protocol):
     """What carries encoded messages between processes; a topic's message reaches one consumer, a channel's all.
 
-    Nothing here blocks. What is sent while the way is closed is kept, the newest `MOST_WAITING` messages of it.
+    Nothing here blocks. What is sent while the way is closed is kept, the newest `MOST_WAITING` messages of it; but
+    not questions: who asks is told when to ask again.
     """
 
-    def ask(self, topic: str, message: bytes, timeout_s: float) -> None:
-        """Send what is worth an answer for `timeout_s` and nothing afterwards; it may be lost with what carries it."""
+    def ask(self, topic: str, message: bytes, timeout_s: float, answer_to: str) -> None:
+        """Send what is worth an answer for `timeout_s` and nothing afterwards; it may be lost with what carries it.
+
+        It is dropped while nothing that is sent to `answer_to` would arrive: see `take_replies`.
+        """
         ...
 
     def cast(self, topic: str, message: bytes) -> None:
@@ -46,8 +50,12 @@ class Transport(Protocol):
     def reply(self, address: str, message: bytes) -> None: ...
     def publish(self, channel: str, message: bytes) -> None: ...
     def consume(self, topic: str, deliver: Deliver) -> None: ...
-    def take_replies(self, name: str, deliver: Deliver) -> str:
-        """Take what comes to an address of this process alone, made from the unique `name`; returns the address."""
+    def take_replies(self, name: str, deliver: Deliver, anew: Callable[[], None]) -> str:
+        """Take what comes to an address of this process alone, made from the unique `name`; returns the address.
+
+        `anew` is called when answers begin to arrive there, and each time they do so again: what was asked before may
+        be lost, or its answer.
+        """
         ...
 
     def subscribe(self, channel: str, deliver: Deliver) -> None: ...
@@ -103,7 +111,7 @@ class Broker:
 
     cast = reply = send
 
-    def ask(self, topic: str, message: bytes, timeout_s: float) -> None:
+    def ask(self, topic: str, message: bytes, timeout_s: float, answer_to: str) -> None:
         self.send(topic, message)
 
     def _later(self, delay_s: float, act: Callable[[str, bytes], None], name: str, message: bytes) -> None:
@@ -125,7 +133,7 @@ class Broker:
         for message in self._waiting.pop(topic, ()):
             deliver(message, "")
 
-    def take_replies(self, name: str, deliver: Deliver) -> str:
+    def take_replies(self, name: str, deliver: Deliver, anew: Callable[[], None]) -> str:
         address = f"reply.{name}"
         self.consume(address, deliver)
         return address

@@ -72,6 +72,15 @@ class Delivery:
     """The account that sent it, verified by what carried it; '' where only parts of the cloud can send."""
 
 
+class _Question(NamedTuple):
+    """A call that is under way; `until` is the monotonic time at which its caller gives up."""
+
+    topic: str
+    message: bytes
+    until: float
+    reply: "asyncio.Future[Reply]"
+
+
 class Record(NamedTuple):
     """What the bus itself saw of one message: evidence that does not come from any trace."""
 
@@ -99,12 +108,12 @@ class Bus:
         self._transport = transport
         self._runtime = runtime
         self._name = runtime.hex_id()
-        self._waiting: dict[str, asyncio.Future[Reply]] = {}
+        self._waiting: dict[str, _Question] = {}
         self._secrets: list[str] = []
         self._delivers: list[Deliver] = []
         self._number = 0
         self.records: deque[Record] = deque(maxlen=RECORDS)
-        self._address = transport.take_replies(self._name, self._answered)
+        self._address = transport.take_replies(self._name, self._answered, self._ask_again)
         self._delivers.append(self._answered)
 
     # -- asking -------------------------------------------------------------------------------------------
@@ -120,7 +129,7 @@ class Bus:
         record: Trace | None = None,
         steps: tuple[int, int, int] = (0, 0, 0),
     ) -> Any:
-        """Ask one of those who serve `topic`, and return its answer.
+        """Ask one of those who serve `topic`, and return its answer; asked again when what carried it broke.
 
         With `record`, sending, taking and answering become events numbered `steps` (0: none).
         Raises: what the handler raised, as its kind; BusTimeout; BusAway, as its kind, when nothing arrives now.
@@ -128,14 +137,14 @@ class Bus:
         self._runtime.check()
         envelope = self._envelope(method, args, request_id, source, self._address)
         envelope.id += f".{self._secret()}"
-        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._waiting[envelope.id] = future
+        until, reply_to_come = self._runtime.monotonic() + timeout_s, asyncio.get_running_loop().create_future()
+        question = self._waiting[envelope.id] = _Question(topic, _encode(envelope), until, reply_to_come)
         self._note(envelope, "call", topic)
         self._runtime.reached("call.before", topic, method)
-        self._transport.ask(topic, _encode(envelope), timeout_s)
         try:
+            self._transport.ask(topic, question.message, timeout_s, self._address)
             async with self._runtime.timeout(timeout_s):
-                reply = await future
+                reply = await question.reply
         except TimeoutError as late:
             kind = BusAway if self.trouble else BusTimeout
             raise kind(topic=topic, method=method, seconds=timeout_s) from late
@@ -148,6 +157,13 @@ class Bus:
         if reply.error is not None:
             raise errors.from_wire(reply.error)
         return reply.result
+
+    def _ask_again(self) -> None:
+        """Questions may be lost with the way that they went, and so may their answers."""
+        now = self._runtime.monotonic()
+        for question in self._waiting.values():
+            if question.until > now and not question.reply.done():
+                self._transport.ask(question.topic, question.message, question.until - now, self._address)
 
     def cast(
         self, topic: str, method: str, args: Mapping[str, Any], *, request_id: str = "", source: str = ""
@@ -265,9 +281,9 @@ class Bus:
         except msgspec.MsgspecError as error:
             self._transport.park(self._address, raw, f"it cannot be read: {error}")
             return
-        future = self._waiting.get(reply.id)
-        if future is not None and not future.done():
-            future.set_result(reply)
+        question = self._waiting.get(reply.id)
+        if question is not None and not question.reply.done():
+            question.reply.set_result(reply)
 
     # -- small things -------------------------------------------------------------------------------------
     def _envelope(self, method: str, args: Mapping[str, Any], request_id: str, source: str, reply_to: str) -> Envelope:

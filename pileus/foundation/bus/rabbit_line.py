@@ -109,6 +109,7 @@ class Taking:
     kind: str  # topic, reply, news
     name: str
     delivers: list[Deliver] = field(default_factory=list)
+    anew: Callable[[], None] = lambda: None  # called when what is sent to it begins to arrive, and does so again
 
     def next(self) -> Deliver | None:
         if not self.delivers:
@@ -147,7 +148,6 @@ class Line:
         self._keepers: dict[int, asyncio.Task[None]] = {}
         self._tags: dict[int, tuple[Channel, list[str]]] = {}
         self._arrives: dict[int, asyncio.Event] = {}  # by taking
-        self._answers: dict[int, asyncio.Event] = {}  # of these, those of replies
 
     def is_open(self) -> bool:
         return bool(self._connection.is_opened)
@@ -261,8 +261,6 @@ class Line:
         self._keepers[id(taking)] = keeper
         keeper.add_done_callback(_setter(tried))
         keeper.add_done_callback(_setter(arrives))  # nobody waits for it on a connection that has ended
-        if taking.kind == "reply":
-            self._answers[id(taking)] = arrives
         await tried.wait()
 
     def takes(self, taking: Taking) -> bool:
@@ -277,7 +275,6 @@ class Line:
         """Take no more; what is in hand is finished and acknowledged."""
         async with self._declaring:
             self._arrives.pop(id(taking), None)
-            self._answers.pop(id(taking), None)
             keeper = self._keepers.pop(id(taking), None)
             if keeper is not None:
                 keeper.cancel()
@@ -407,8 +404,6 @@ class Line:
         CLOSED.
         """
         await self._connection.ready()  # not while the broker has no room
-        if parcel.until:
-            await self._hears_answers()
         if parcel.exchange.startswith(NEWS):
             await self._ensure_news(parcel.exchange)
         elif parcel.topic:
@@ -419,13 +414,6 @@ class Line:
                 await asyncio.shield(known)
                 return
         await self._publish(parcel)
-
-    async def _hears_answers(self) -> None:
-        """A newcomer's question may be answered before the queue for the answer is there."""
-        for arrives in list(self._answers.values()):
-            if not arrives.is_set():
-                async with self._runtime.timeout(DECLARE_S):
-                    await arrives.wait()
 
     async def _send_first(self, parcel: Parcel) -> None:
         """Make the topic's queues only if the message comes back; those behind it wait, and keep their order.

@@ -1,8 +1,9 @@
 """The bus of many machines: RabbitMQ, one connection for each process.
 
 The broker is no store of truth: it may be restarted or wiped at any moment. The connection is made again, for ever, and
-everything on it declared again; what is sent meanwhile is kept, the newest `MOST_WAITING` messages of it. Calls wait in
-classic queues and die with their time-out, casts in quorum queues; both come again when their consumer dies at work.
+everything on it declared again; what is sent meanwhile is kept, the newest `MOST_WAITING` messages of it, but calls are
+asked again. Calls wait in classic queues and die with their time-out, casts in quorum queues; both come again
+when their consumer dies at work.
 """
 
 import asyncio
@@ -104,6 +105,7 @@ class RabbitTransport:
         self._closed = False
         self._watchers: list[Callable[[bool], None]] = []
         self._has_news = False
+        self._answered: set[str] = set()  # addresses of ours at which answers arrive
         self._is_full = False
         self.connections = 0
 
@@ -134,7 +136,8 @@ class RabbitTransport:
             if self._closed:
                 return
             log.warning("RabbitMQ at %s is away (%s); looking for it", self._where, why)
-            self._look_for_news()
+            self._unsent = deque((parcel for parcel in self._unsent if not parcel.until), MOST_WAITING)
+            self._arrivals_changed()
             tries = 0
             while True:
                 try:
@@ -164,7 +167,7 @@ class RabbitTransport:
             raise CertificateRefused(where=self._where, why=wrong.verify_message) from wrong
         except CLOSED as failure:
             raise self._unreached(failure) from failure
-        line = Line(connection, self._account, self._runtime, self.park, self._held_s, self._look_for_news)
+        line = Line(connection, self._account, self._runtime, self.park, self._held_s, self._arrivals_changed)
         try:
             with awaiting():
                 await line.prepare()
@@ -191,7 +194,7 @@ class RabbitTransport:
             if not line.takes(taking):  # it came while the others were taken
                 self._spawn(line.take(taking), f"bus {taking.name}")
         log.info("%s is on the bus at %s as %s", self._runtime.name, self._where, self._account)
-        self._look_for_news()
+        self._arrivals_changed()
         self._flush()
         self._spawn(self._watch_room(line), f"bus room {self._where}")
 
@@ -225,11 +228,16 @@ class RabbitTransport:
         if not self._has_news:
             listen(False)
 
-    def _look_for_news(self) -> None:
-        """Tell those who watch when what is published begins or ceases to arrive."""
+    def _arrivals_changed(self) -> None:
+        """Have asked again what waits for an answer; tell those who watch whether what is published arrives."""
         line = self._line
-        subscribed = [taking for taking in self._takings.values() if taking.kind == "news"]
-        has_news = line is not None and all(line.has(taking) for taking in subscribed)
+        replies, news = ([t for t in self._takings.values() if t.kind == kind] for kind in ("reply", "news"))
+        before = self._answered
+        self._answered = {taking.name for taking in replies if line is not None and line.has(taking)}
+        for taking in replies:
+            if taking.name in self._answered - before:
+                taking.anew()
+        has_news = line is not None and all(line.has(taking) for taking in news)
         if has_news != self._has_news:
             self._has_news = has_news
             for listen in self._watchers:
@@ -262,9 +270,10 @@ class RabbitTransport:
             log.error("%s failed", task.get_name(), exc_info=task.exception())
 
     # -- sending ------------------------------------------------------------------------------------------
-    def ask(self, topic: str, message: bytes, timeout_s: float) -> None:
-        until = self._runtime.monotonic() + timeout_s
-        self._say(EXCHANGE, f"call.{topic}", message, topic=topic, until=until)
+    def ask(self, topic: str, message: bytes, timeout_s: float, answer_to: str) -> None:
+        if answer_to in self._answered or len(message) > MOST_BYTES:
+            until = self._runtime.monotonic() + timeout_s
+            self._say(EXCHANGE, f"call.{topic}", message, topic=topic, until=until)
 
     def cast(self, topic: str, message: bytes) -> None:
         self._say(EXCHANGE, f"cast.{topic}", message, topic=topic, survives=True)
@@ -318,7 +327,7 @@ class RabbitTransport:
         except CLOSED:
             if line.is_open():  # one of its channels was lost
                 self._spawn(self._again(line, parcel), f"bus {parcel.key}")
-            else:
+            elif not parcel.until:
                 self._unsent.append(parcel)
         finally:
             self._in_flight -= 1
@@ -370,23 +379,23 @@ class RabbitTransport:
     def consume(self, topic: str, deliver: Deliver) -> None:
         self._take("topic", topic, deliver)
 
-    def take_replies(self, name: str, deliver: Deliver) -> str:
+    def take_replies(self, name: str, deliver: Deliver, anew: Callable[[], None]) -> str:
         address = f"reply.{self._account}.{name}"
-        self._take("reply", address, deliver)
+        self._take("reply", address, deliver, anew)
         return address
 
     def subscribe(self, channel: str, deliver: Deliver) -> None:
         self._take("news", channel, deliver)
 
-    def _take(self, kind: str, name: str, deliver: Deliver) -> None:
+    def _take(self, kind: str, name: str, deliver: Deliver, anew: Callable[[], None] = lambda: None) -> None:
         taking = self._takings.get((kind, name))
         if taking is not None:
             taking.delivers.append(deliver)
             return
-        self._takings[kind, name] = taking = Taking(kind, name, [deliver])
+        self._takings[kind, name] = taking = Taking(kind, name, [deliver], anew)
         if self._line is not None:
             self._spawn(self._line.take(taking), f"bus {name}")
-            self._look_for_news()
+            self._arrivals_changed()
 
     def drop(self, deliver: Deliver) -> None:
         for key, taking in list(self._takings.items()):

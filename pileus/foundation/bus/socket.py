@@ -232,6 +232,7 @@ class HubTransport:
         self._line: _Line | None = None
         self._closed = False
         self._watchers: list[Callable[[bool], None]] = []
+        self._askers: list[Callable[[], None]] = []
         self.connections = 0
 
     async def connect(self, timeout_s: float = 10.0) -> None:
@@ -280,6 +281,8 @@ class HubTransport:
             line.write(self._unsent.popleft())
         self._line = line
         self.connections += 1
+        for ask_again in self._askers:
+            ask_again()
 
     @property
     def trouble(self) -> str:
@@ -304,15 +307,18 @@ class HubTransport:
 
     reply = cast
 
-    def ask(self, topic: str, message: bytes, timeout_s: float) -> None:
-        self.cast(topic, message)
+    def ask(self, topic: str, message: bytes, timeout_s: float, answer_to: str) -> None:
+        frame = _frame(_SEND, topic, message)
+        if self._line is not None:
+            self._line.write(frame)
 
     def publish(self, channel: str, message: bytes) -> None:
         self._say(_frame(_PUBLISH, channel, message))
 
-    def take_replies(self, name: str, deliver: Deliver) -> str:
+    def take_replies(self, name: str, deliver: Deliver, anew: Callable[[], None]) -> str:
         address = f"reply.{name}"
         self.consume(address, deliver)
+        self._askers.append(anew)
         return address
 
     def park(self, topic: str, message: bytes, why: str) -> None:

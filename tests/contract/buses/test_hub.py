@@ -126,6 +126,31 @@ def test_a_process_killed_at_work_is_dropped_and_the_next_message_goes_to_anothe
     run(work)
 
 
+def test_what_was_asked_of_a_hub_that_went_is_asked_of_the_next(tmp_path: Path, run: Run) -> None:
+    async def work() -> None:
+        runtime = Runtime("member")
+        first, second = Broker(), Broker()
+        hubs = Hub(first), Hub(second)
+        await hubs[0].listen(tmp_path / "bus.sock")
+        transport = HubTransport(tmp_path / "bus.sock", runtime)
+        await transport.connect()
+        asking = Bus(transport, runtime)
+        asked = [asyncio.ensure_future(asking.call("echo", "echo", {"n": 0}))]
+        await until(lambda: first.waiting() == {"echo": 1})
+        hubs[0].stop()  # with what was in it
+        await until(lambda: transport.trouble != "")
+        asked.append(asyncio.ensure_future(asking.call("echo", "echo", {"n": 1})))
+        await asyncio.sleep(0)
+        await hubs[1].listen(tmp_path / "bus.sock")
+        await until(lambda: second.waiting() == {"echo": 2})
+        Bus(second, runtime).serve("echo", {"echo": echo})
+        assert await asyncio.gather(*asked) == [{"n": 0}, {"n": 1}]
+        hubs[1].stop()
+        await runtime.stop()
+
+    run(work)
+
+
 def test_a_stranger_who_sends_rubbish_is_shown_out_and_others_go_on(tmp_path: Path, run: Run) -> None:
     async def work() -> None:
         broker, runtime = Broker(), Runtime("member")

@@ -87,10 +87,10 @@ class Fateful(RabbitTransport):
     fate: Callable[[str, bytes], Fate] = staticmethod(lambda topic, message: Fate())
     topics: set[str]
 
-    def ask(self, topic: str, message: bytes, timeout_s: float) -> None:
+    def ask(self, topic: str, message: bytes, timeout_s: float, answer_to: str) -> None:
         self.topics.add(topic)
         for _ in range(self.fate(topic, message).copies):
-            super().ask(topic, message, timeout_s)
+            super().ask(topic, message, timeout_s, answer_to)
 
     def cast(self, topic: str, message: bytes) -> None:
         self.topics.add(topic)
@@ -421,7 +421,7 @@ def test_what_cannot_be_read_is_parked_and_others_go_on(net: Open, run: Run, cap
             serving.serve("echo", {"echo": echo})
             await made.settle()
             asking._transport.cast("echo", b"\xc1 no envelope")
-            asking._transport.ask("echo", b"nor this", 10.0)
+            asking._transport.ask("echo", b"nor this", 10.0, asking._address)
             asking._transport.reply(asking._address, b"\xc1 no reply")
             assert await asking.call("echo", "echo", {"n": 1}) == {"n": 1}
             async with asyncio.timeout(20):

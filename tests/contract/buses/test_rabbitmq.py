@@ -108,6 +108,35 @@ def test_a_broker_that_was_wiped_is_furnished_again(play: Play) -> None:
     play(scenario)
 
 
+@pytest.mark.parametrize("how", ["power", "wipe"])
+def test_what_was_asked_is_asked_again_of_a_broker_that_lost_it(play: Play, how: str) -> None:
+    async def scenario(made: Party) -> None:
+        asking, serving = await made.join(), await made.join()
+        taken: list[int] = []
+
+        async def take(delivery: Delivery) -> int:
+            taken.append(delivery.args["n"])
+            return 2 * int(delivery.args["n"])
+
+        asked = [asyncio.ensure_future(asking.call("numbers", "take", {"n": 0}, timeout_s=90.0))]
+        async with asyncio.timeout(20):
+            while await asking.depth(["numbers"]) != {"numbers": 1}:
+                await asyncio.sleep(0.01)
+        if how == "wipe":
+            await asyncio.to_thread(made.rabbit.wipe)
+        else:
+            made.rabbit.kill()
+            await until(lambda: all(transport._line is None for transport in made.transports))
+            asked.append(asyncio.ensure_future(asking.call("numbers", "take", {"n": 1}, timeout_s=90.0)))
+            await asyncio.sleep(0)
+            await asyncio.to_thread(made.rabbit.start)
+        serving.serve("numbers", {"take": take})
+        assert await asyncio.gather(*asked) == [2 * n for n in range(len(asked))]
+        assert sorted(taken) == list(range(len(asked)))  # and only once
+
+    play(scenario)
+
+
 def test_who_remembers_what_news_may_change_knows_whether_they_arrive(play: Play) -> None:
     """From the first moment: what was published before the queue was there has gone to the others alone."""
 
