@@ -150,6 +150,14 @@ class PrivateRabbit:
         self.kill()
         shutil.rmtree(self.directory / "mnesia")
 
+    def lose_quorums(self) -> None:
+        """Killed so soon after the birth of its quorum queues that it finds their names on its disk and no data."""
+        while not any(b"cast." in names.read_bytes() for names in self.directory.glob("mnesia/*/quorum/*/names.dets")):
+            time.sleep(0.1)
+        self.kill()
+        for data in self.directory.glob("mnesia/*/quorum/*/*/"):
+            shutil.rmtree(data)
+
     def wipe(self) -> None:
         """Every queue, exchange, message and account is gone; the accounts come back from their file."""
         for words in ("stop_app", "reset", "start_app"):

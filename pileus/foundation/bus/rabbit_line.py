@@ -20,6 +20,7 @@ from aiormq.exceptions import (
     ChannelAccessRefused,
     ChannelInvalidStateError,
     ChannelNotFoundEntity,
+    ConnectionInternalError,
     DeliveryError,
     PublishError,
 )
@@ -51,6 +52,8 @@ DECLARE_S = 5.0
 NEW_QUEUE_S = (0.02, 0.1, 0.3)
 ROOM_S = 1.0
 """A broker that has room says so at once."""
+MOST_BREAKDOWNS = 2
+"""A quorum queue at which the broker itself broke down so often, one time after the other, has lost its data."""
 PROBE_S = 3.0
 """A quorum queue that needs longer to answer has no leader."""
 CONFIRM_S = 5.0
@@ -111,6 +114,8 @@ class Taking:
     delivers: list[Deliver] = field(default_factory=list)
     anew: Callable[[], None] = lambda: None  # called when what is sent to it begins to arrive, and does so again
 
+    breakdowns: int = 0  # of the broker, one after the other, when it was to be taken
+
     def next(self) -> Deliver | None:
         if not self.delivers:
             return None
@@ -148,6 +153,7 @@ class Line:
         self._keepers: dict[int, asyncio.Task[None]] = {}
         self._tags: dict[int, tuple[Channel, list[str]]] = {}
         self._arrives: dict[int, asyncio.Event] = {}  # by taking
+        self._suspect: Taking | None = None  # whose queues the broker was last asked to consume, without an answer
 
     def is_open(self) -> bool:
         return bool(self._connection.is_opened)
@@ -156,7 +162,10 @@ class Line:
         """Wait until the connection is no more; returns why."""
         closing = self._connection.closing
         await asyncio.wait({closing})
-        return asyncio.CancelledError() if closing.cancelled() else closing.exception()
+        why = asyncio.CancelledError() if closing.cancelled() else closing.exception()
+        if isinstance(why, ConnectionInternalError) and self._suspect is not None:
+            self._suspect.breakdowns += 1
+        return why
 
     async def has_room(self) -> bool:
         """False while the broker takes nothing: its memory or its disk has an alarm."""
@@ -215,8 +224,9 @@ class Line:
     async def renew(self, topic: str) -> None:
         """Make the queue of a topic's casts anew, for it has no leader.
 
-        RabbitMQ that dies within seconds of a quorum queue's birth may find no leader for it, ever. What was in it is
-        lost, as with a broker that is wiped.
+        RabbitMQ that dies within seconds of a quorum queue's birth may find no leader for it, ever, or no data: then it
+        breaks down, connection and all, when somebody wants to take from it. What was in it is lost, as with a broker
+        that is wiped.
         """
         renewing = self._renewing.get(topic)
         if renewing is None:
@@ -289,7 +299,10 @@ class Line:
         while self.is_open():
             try:
                 with awaiting():
+                    if taking.breakdowns >= MOST_BREAKDOWNS:
+                        await self.renew(taking.name)
                     channel, lost = await self._take_once(taking)
+                    taking.breakdowns = 0
                     tried.set()
                     arrives.set()
                     self._changed()
@@ -335,12 +348,14 @@ class Line:
         await _declare_topic(channel, taking.name)
         await channel.basic_qos(prefetch_count=PREFETCH)
         tags = []
+        self._suspect = taking
         for name in _queues(taking.name):
             try:
                 consuming = await channel.basic_consume(name, self._consumer(taking), timeout=PROBE_S)
             except TimeoutError as stalled:
                 raise NoLeader(name) from stalled
             tags.append(str(consuming.consumer_tag))
+        self._suspect = None
         return tags
 
     async def _open_reply(self, channel: Channel, taking: Taking) -> list[str]:

@@ -130,24 +130,28 @@ class RabbitTransport:
         self._spawn(self._stay(line), f"bus {self._where}")
 
     async def _stay(self, line: Line) -> None:
+        tries = 0
         while True:
+            since = self._runtime.monotonic()
             why = await line.ended()
+            if self._runtime.monotonic() - since > RETRY_S[-1]:  # one that breaks down at once is no reason to hurry
+                tries = 0
             self._line = None
             if self._closed:
                 return
             log.warning("RabbitMQ at %s is away (%s); looking for it", self._where, why)
             self._unsent = deque((parcel for parcel in self._unsent if not parcel.until), MOST_WAITING)
             self._arrivals_changed()
-            tries = 0
             while True:
+                if tries:
+                    await self._pause(tries - 1)
+                tries += 1
                 try:
                     line = await self._dial()
                     break
                 except errors.Error as error:
-                    if tries % 20 == 0:
+                    if tries % 20 == 1:
                         log.warning("%s", error)
-                await self._pause(tries)
-                tries += 1
 
     async def _pause(self, tries: int) -> None:
         """Somewhat at random, so that not all processes come back at once."""

@@ -87,6 +87,25 @@ def test_a_broker_that_loses_its_power_serves_again_though_it_finds_no_leader_fo
     play(scenario)
 
 
+def test_a_broker_that_lost_the_data_of_its_quorum_queues_is_given_new_ones(play: Play) -> None:
+    """It breaks down when somebody wants to take from such a queue, and with it every connection that wants to."""
+
+    async def scenario(made: Party) -> None:
+        sending, serving = await made.join(), await made.join()
+        seen = await made.take(serving)
+        sending.cast("numbers", "take", {"n": 0})
+        await until(lambda: seen == [0])
+        await asyncio.to_thread(made.rabbit.lose_quorums)
+        await until(lambda: all(transport._line is None for transport in made.transports))
+        await asyncio.to_thread(made.rabbit.start)
+        assert await patiently(sending, "numbers", "echo", {"n": 1}) == {"n": 1}
+        sending.cast("numbers", "take", {"n": 2})
+        await until(lambda: 2 in seen)
+        assert max(transport.connections for transport in made.transports) <= 6
+
+    play(scenario)
+
+
 def test_a_broker_that_was_wiped_is_furnished_again(play: Play) -> None:
     async def scenario(made: Party) -> None:
         sending, serving = await made.join(), await made.join()
@@ -214,6 +233,7 @@ def test_a_broker_without_room_stops_senders_without_blocking_anybody(
 ) -> None:
     monkeypatch.setattr(rabbit_module, "LOOK_S", 0.05)
     monkeypatch.setattr(rabbit_line, "ROOM_S", 0.05)
+    monkeypatch.setattr(rabbit_line, "CONFIRM_S", 60.0)  # it may be slow once it has room again
 
     async def scenario(made: Party) -> None:
         sending, taking = await made.join(), await made.join()
