@@ -235,13 +235,12 @@ class RabbitTransport:
     def _arrivals_changed(self) -> None:
         """Have asked again what waits for an answer; tell those who watch whether what is published arrives."""
         line = self._line
-        replies, news = ([t for t in self._takings.values() if t.kind == kind] for kind in ("reply", "news"))
+        here = {name: line is not None and line.has(taking) for name, taking in self._takings.items()}
         before = self._answered
-        self._answered = {taking.name for taking in replies if line is not None and line.has(taking)}
-        for taking in replies:
-            if taking.name in self._answered - before:
-                taking.anew()
-        has_news = line is not None and all(line.has(taking) for taking in news)
+        self._answered = {name for (kind, name), arrives in here.items() if kind == "reply" and arrives}
+        for address in self._answered - before:
+            self._takings["reply", address].anew()
+        has_news = line is not None and all(arrives for (kind, _), arrives in here.items() if kind == "news")
         if has_news != self._has_news:
             self._has_news = has_news
             for listen in self._watchers:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -191,6 +191,11 @@ class Runner:
             failure = None
 
 
+def _next_pause(failure: Exception, pauses: Iterator[float]) -> float | None:
+    """Seconds until the next try; None when there is none left. Who was cut off has used up none."""
+    return CUT_OFF_PAUSE_S if isinstance(failure, errors.CutOff) else next(pauses, None)
+
+
 class _Attempt:
     """One attempt at a flow: forward through its steps, and back when one fails."""
 
@@ -275,8 +280,7 @@ class _Attempt:
             except StaleEpoch:
                 raise
             except errors.Unavailable as error:
-                is_cut_off = isinstance(error, errors.CutOff)  # then no try is used up
-                pause = CUT_OFF_PAUSE_S if is_cut_off else next(pauses, None)
+                pause = _next_pause(error, pauses)
                 if pause is None or self._context.cancelled.is_set():
                     return error
                 log.info("flow %s step %s: %s; again in %s s", self._flow.name, step.name, error, pause)
@@ -347,8 +351,7 @@ class _Attempt:
                 raise
             except Exception as failure:
                 log.warning("flow %s: undo of %s failed: %r", self._flow.name, step.name, failure)
-                is_cut_off = isinstance(failure, errors.CutOff)
-                pause = CUT_OFF_PAUSE_S if is_cut_off else next(pauses, None)
+                pause = _next_pause(failure, pauses)
                 if pause is None and isinstance(failure, errors.Unavailable):
                     pause = PATIENT_PAUSE_S if self._runtime.monotonic() < patient_until else None
                 if pause is None:

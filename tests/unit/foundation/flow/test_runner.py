@@ -5,6 +5,7 @@ The judge is the world that the steps touch, never the journal.
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,11 +106,18 @@ class Process:
 NEW = NewFlow("f", "toy", 1, "s1", {"subject": "s1"})
 
 
-def run_alone(path: Path, world: World) -> FlowRecord:
+async def calm(process: Process) -> None:
+    """Nothing happens meanwhile."""
+
+
+def run_alone(path: Path, world: World, meanwhile: Callable[[Process], Awaitable[None]] = calm) -> FlowRecord:
+    """One flow on one process; `meanwhile` is done while it runs."""
+
     async def history(chance: random.Random) -> FlowRecord:
         process = Process(path / "toy.db", world, chance)
         await process.begin()
         await process.runner.start(NEW)
+        await meanwhile(process)
         return await process.ended()
 
     return simulate(1, history)
@@ -171,46 +179,34 @@ def test_a_runner_that_is_cut_off_waits_and_uses_up_no_try(tmp_path: Path) -> No
 def test_what_is_to_be_undone_waits_for_the_end_of_a_cut_too(tmp_path: Path) -> None:
     world = World(refuse={"guest"})
 
-    async def history(chance: random.Random) -> FlowRecord:
-        process = Process(tmp_path / "toy.db", world, chance)
-        await process.begin()
-        await process.runner.start(NEW)
+    async def cut_off_at_the_last_step(process: Process) -> None:
         while "guest" not in world.ran:
             await asyncio.sleep(0.001)
         world.cut_off_until = AWAY_S
-        return await process.ended()
 
-    record = simulate(1, history)
+    record = run_alone(tmp_path, world, cut_off_at_the_last_step)
     assert (record.state, world.made, world.failed) == ("failed", {}, ["no guest"])
 
 
 def test_a_flow_can_be_cancelled_though_its_runner_is_cut_off(tmp_path: Path) -> None:
     world = World(cut_off_until=AWAY_S)
 
-    async def history(chance: random.Random) -> FlowRecord:
-        process = Process(tmp_path / "toy.db", world, chance)
-        await process.begin()
-        await process.runner.start(NEW)
+    async def cancel(process: Process) -> None:
         await asyncio.sleep(100)
         await process.database.transact(lambda tx: process.journal.cancel(tx, "f"))
-        return await process.ended()
 
-    record = simulate(1, history)
+    record = run_alone(tmp_path, world, cancel)
     assert (record.state, world.ran, world.made) == ("failed", [], {})
 
 
 def test_cancelling_unwinds(tmp_path: Path) -> None:
     world = World()
 
-    async def history(chance: random.Random) -> FlowRecord:
-        process = Process(tmp_path / "toy.db", world, chance)
-        await process.begin()
-        await process.runner.start(NEW)
+    async def cancel(process: Process) -> None:
         await asyncio.sleep(0.015)
         await process.database.transact(lambda tx: process.journal.cancel(tx, "f"))
-        return await process.ended()
 
-    record = simulate(1, history)
+    record = run_alone(tmp_path, world, cancel)
     assert (record.state, world.made) == ("failed", {})
     assert len(world.ran) < len(NAMES)
 
